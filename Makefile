@@ -1,0 +1,36 @@
+# Giaolo's commands. Each installs what it lacks first (Debian packages, and Kafka's jars for the live tests).
+#
+#   make demo      the main job over a recorded rush hour, on the embedded store
+#   make test      all tests, the live ones against a real Apache Kafka
+#   make bench     one benchmark for each promise in the README
+#   make lint      format, clippy, documentation, shell scripts
+#   make install   only installs what is missing
+
+.PHONY: demo test bench lint install kafka
+
+demo: install
+	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo
+
+# With Kafka's jars in place a live test that cannot run is a failure; without them it is skipped.
+test: install kafka
+	REQUIRE_LIVE=$$(test -e target/kafka/fetched && echo 1) cargo test --locked --workspace
+
+bench: install
+	cargo bench --locked -p giaolo-benches
+
+lint: install
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/install .ci/run; fi
+
+install:
+	@.ci/install
+
+# Apache Kafka from Maven Central, in target/kafka/libs; fetched again when its version changes.
+kafka: target/kafka/fetched
+
+target/kafka/fetched: tests/kafka/pom.xml | install
+	rm -rf target/kafka
+	@mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/target/kafka/libs \
+		&& touch $@ || echo "could not fetch Kafka: live tests are skipped"

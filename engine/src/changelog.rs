@@ -1,0 +1,228 @@
+//! Changelogs: a table that changes becomes rows with revisions, each provisional, then final or withdrawn.
+//!
+//! ```text
+//! changes ─▶ by id: provisional 1 ▸ provisional 2 ▸ … ▸ final n        (the clock passed all that could bear on it)
+//!                                              └──────▸ withdrawn n    (better evidence took it back before that)
+//! ```
+//!
+//! A row's disappearance after it is final is *forgetting*, and is not published. What is published at a moment depends
+//! on the changes up to that moment alone, so a replay publishes the same rows with the same revisions.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use differential_dataflow::ExchangeData;
+use differential_dataflow::consolidation::consolidate;
+use rustc_hash::FxHashMap;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::generic::operator::Operator;
+
+use crate::flow::{Changes, Outbox};
+use crate::transport::OutputRow;
+
+/// Whether a row may still change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// More evidence may still change it.
+    Provisional,
+    /// It will not change again.
+    Final,
+    /// Better evidence took it back.
+    Withdrawn,
+}
+
+/// Gives a row's bytes, with its revision and standing.
+pub type Encode<T> = dyn Fn(&T, u32, Standing) -> Vec<u8>;
+
+/// How rows of type `T` are published.
+pub struct RowSpec<T> {
+    /// The row's id.
+    pub id: Box<dyn Fn(&T) -> u64>,
+    /// The latest event time that can still bear on it: its own evidence plus the windows it was chosen from.
+    pub settles_ms: Box<dyn Fn(&T) -> u64>,
+    /// When it happened, for the header `ce_time`.
+    pub at_ms: Box<dyn Fn(&T) -> u64>,
+    /// The row with its revision and standing, in the output's format.
+    pub encode: Box<Encode<T>>,
+    /// Type of the row, for the header `ce_type`.
+    pub ce_type: &'static str,
+    /// Media type of what `encode` gives.
+    pub content_type: &'static str,
+}
+
+/// Publishes a table; returns up to which moment that is done (exclusive).
+pub(crate) fn publish<T: ExchangeData>(
+    rows: Changes<'_, T>,
+    output: &str,
+    job: &str,
+    lateness_ms: u64,
+    spec: RowSpec<T>,
+    outbox: Outbox,
+) -> Rc<Cell<u64>> {
+    let mut log =
+        Changelog { output: output.to_owned(), job: job.to_owned(), lateness_ms, spec, rows: FxHashMap::default(), due: BTreeSet::new() };
+    deliver(
+        rows,
+        &format!("Publish {output}"),
+        move |step, out: &mut Vec<(u64, OutputRow)>| match step {
+            Step::Changes(now, changes) => log.apply(now, changes, out),
+            Step::Clock(now) => log.settle(now, out),
+        },
+        outbox,
+    )
+}
+
+/// Publishes rows that are only ever added; returns up to which moment that is done (exclusive).
+pub(crate) fn append<T: ExchangeData>(
+    rows: Changes<'_, T>,
+    output: &str,
+    encode: impl Fn(&T) -> (String, Vec<u8>) + 'static,
+    outbox: Outbox,
+) -> Rc<Cell<u64>> {
+    let topic = output.to_owned();
+    deliver(
+        rows,
+        &format!("Append {output}"),
+        move |step, out: &mut Vec<(u64, OutputRow)>| {
+            let Step::Changes(now, changes) = step else { return };
+            for (row, _) in changes.iter().filter(|(_, diff)| *diff > 0) {
+                let (key, value) = encode(row);
+                out.push((now, OutputRow { topic: topic.clone(), key, value, headers: Vec::new() }));
+            }
+        },
+        outbox,
+    )
+}
+
+/// What a publisher is told.
+enum Step<'a, T> {
+    /// All changes of a moment, consolidated.
+    Changes(u64, &'a mut Vec<(T, isize)>),
+    /// The clock has come this far, and everything before is complete.
+    Clock(u64),
+}
+
+/// Brings all changes to worker 0, moment by moment, and what `logic` makes of them into the outbox.
+fn deliver<T: ExchangeData>(
+    rows: Changes<'_, T>,
+    name: &str,
+    mut logic: impl FnMut(Step<'_, T>, &mut Vec<(u64, OutputRow)>) + 'static,
+    outbox: Outbox,
+) -> Rc<Cell<u64>> {
+    let done = Rc::new(Cell::new(0));
+    let shared = Rc::clone(&done);
+    let pact = Exchange::new(|_: &(T, u64, isize)| 0);
+    rows.inner.unary_frontier::<timely::container::CapacityContainerBuilder<Vec<()>>, _, _, _>(pact, name, |_, _| {
+        let mut waiting: Vec<(u64, T, isize)> = Vec::new();
+        move |(input, frontier), _output| {
+            input.for_each(|_, batch| waiting.extend(batch.drain(..).map(|(row, time, diff)| (time, row, diff))));
+            let until = frontier.frontier().first().copied().unwrap_or(u64::MAX);
+            if until <= done.get() {
+                return;
+            }
+            let (mut ready, later): (Vec<_>, Vec<_>) = std::mem::take(&mut waiting).into_iter().partition(|(time, _, _)| *time < until);
+            waiting = later;
+            ready.sort_by_key(|(time, _, _)| *time);
+            let mut out = outbox.borrow_mut();
+            let mut ready = ready.into_iter().peekable();
+            while let Some((now, row, diff)) = ready.next() {
+                let mut moment = vec![(row, diff)];
+                while let Some((_, row, diff)) = ready.next_if(|(time, _, _)| *time == now) {
+                    moment.push((row, diff));
+                }
+                consolidate(&mut moment);
+                logic(Step::Changes(now, &mut moment), &mut out);
+            }
+            logic(Step::Clock(if until == u64::MAX { until } else { until - 1 }), &mut out);
+            done.set(until);
+        }
+    });
+    shared
+}
+
+/// The rows of one output that may still change.
+struct Changelog<T> {
+    output: String,
+    job: String,
+    lateness_ms: u64,
+    spec: RowSpec<T>,
+    rows: FxHashMap<u64, Entry<T>>,
+    /// When entries become final, and when final and withdrawn ones are forgotten.
+    due: BTreeSet<(u64, u64)>,
+}
+
+struct Entry<T> {
+    /// What stands; `None` once withdrawn.
+    row: Option<T>,
+    revision: u32,
+    settled: bool,
+    /// The last moment at which it may still change.
+    due: u64,
+}
+
+impl<T: ExchangeData> Changelog<T> {
+    fn apply(&mut self, now: u64, changes: &mut Vec<(T, isize)>, out: &mut Vec<(u64, OutputRow)>) {
+        self.settle(now, out);
+        // Per id: the row that comes, if any. Rows that leave matter only where none comes.
+        let mut touched: Vec<(u64, Option<T>)> =
+            changes.drain(..).map(|(row, diff)| ((self.spec.id)(&row), (diff > 0).then_some(row))).collect();
+        touched.sort();
+        // `None` sorts before `Some`: the last of an id is what comes.
+        let mut touched = touched.into_iter().peekable();
+        while let Some((id, row)) = touched.next() {
+            if touched.peek().is_none_or(|(next, _)| *next != id) {
+                self.change(now, id, row, out);
+            }
+        }
+    }
+
+    fn change(&mut self, now: u64, id: u64, row: Option<T>, out: &mut Vec<(u64, OutputRow)>) {
+        let entry = self.rows.get(&id);
+        if entry.is_some_and(|e| e.settled) {
+            debug_assert!(row.is_none(), "a final row of {:?} changed", self.output);
+            return;
+        }
+        let Some(shown) = row.as_ref().or(entry.and_then(|e| e.row.as_ref())) else { return };
+        let due = (self.spec.settles_ms)(shown).saturating_add(self.lateness_ms).max(entry.map_or(0, |e| e.due));
+        let revision = entry.map_or(0, |e| e.revision) + 1;
+        let standing = if row.is_some() { Standing::Provisional } else { Standing::Withdrawn };
+        out.push((now, self.encode(id, shown, revision, standing)));
+        if let Some(before) = self.rows.insert(id, Entry { row, revision, settled: false, due }) {
+            self.due.remove(&(before.due, id));
+        }
+        self.due.insert((due, id));
+    }
+
+    /// Makes final what nothing can bear on any more, and forgets what has been final or withdrawn for long.
+    fn settle(&mut self, now: u64, out: &mut Vec<(u64, OutputRow)>) {
+        while let Some((due, id)) = self.due.first().copied().filter(|(due, _)| *due < now) {
+            self.due.remove(&(due, id));
+            let Some(mut entry) = self.rows.remove(&id) else { continue };
+            let Some(row) = entry.row.take().filter(|_| !entry.settled) else { continue };
+            entry.revision += 1;
+            out.push((due + 1, self.encode(id, &row, entry.revision, Standing::Final)));
+            // Kept a while so that a row that wrongly came again would be noticed, not published as new.
+            (entry.settled, entry.due) = (true, due.saturating_add(self.lateness_ms));
+            self.due.insert((entry.due, id));
+            self.rows.insert(id, entry);
+        }
+    }
+
+    fn encode(&self, id: u64, row: &T, revision: u32, standing: Standing) -> OutputRow {
+        let key = format!("{id:016x}");
+        let headers = vec![
+            ("ce_specversion", "1.0".to_owned()),
+            ("ce_id", format!("{key}.{revision}")),
+            ("ce_type", self.spec.ce_type.to_owned()),
+            ("ce_source", self.job.clone()),
+            ("ce_time", rfc3339((self.spec.at_ms)(row))),
+            ("content-type", self.spec.content_type.to_owned()),
+        ];
+        OutputRow { topic: self.output.clone(), key, value: (self.spec.encode)(row, revision, standing), headers }
+    }
+}
+
+fn rfc3339(at_ms: u64) -> String {
+    i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).map_or_else(String::new, |t| t.to_string())
+}

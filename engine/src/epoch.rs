@@ -1,0 +1,79 @@
+//! An epoch: what is read together, worked on together and committed in one transaction.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crate::transport::{Batch, PartitionProgress, Tick};
+
+/// A partition being read, as the workers need to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Partition {
+    /// Which of the job's sources it belongs to.
+    pub(crate) source: usize,
+    /// The topic.
+    pub(crate) topic: String,
+    /// Its number there.
+    pub(crate) number: u32,
+}
+
+/// Records of one partition that enter at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Slice {
+    /// Which partition, by place in [`Epoch::partitions`].
+    pub(crate) partition: usize,
+    /// The block they lie in.
+    pub(crate) batch: Arc<Batch>,
+    /// Which of its records.
+    pub(crate) records: std::ops::Range<usize>,
+    /// The arrival time of those records that have none of their own.
+    pub(crate) arrival_ms: u64,
+}
+
+/// One moment of the job clock with what enters at it.
+#[derive(Debug)]
+pub(crate) struct Moment {
+    /// The clock and, for the progress record, how far each partition has been read.
+    pub(crate) tick: Tick,
+    /// What enters.
+    pub(crate) slices: Vec<Slice>,
+    /// Whether the partitions' observed times are told to the dataflow at this moment.
+    pub(crate) marks: bool,
+}
+
+/// What is read together.
+#[derive(Debug)]
+pub(crate) struct Epoch {
+    /// In order of the clock; never empty.
+    pub(crate) moments: Vec<Moment>,
+    /// All partitions of the job.
+    pub(crate) partitions: Arc<Vec<Partition>>,
+    /// How far they were read at the end of this epoch.
+    pub(crate) progress: Vec<PartitionProgress>,
+    /// The largest event time the workers found, by partition.
+    pub(crate) event_ms: Vec<AtomicU64>,
+    /// Bytes it holds.
+    pub(crate) bytes: usize,
+    /// Records it holds.
+    pub(crate) records: usize,
+    /// Repeats what was committed before: its rows are known already.
+    pub(crate) replayed: bool,
+}
+
+impl Epoch {
+    /// The last moment of the clock it covers.
+    #[must_use]
+    pub(crate) fn clock(&self) -> u64 {
+        self.moments.last().map_or(0, |m| m.tick.clock)
+    }
+}
+
+/// What the workers are told.
+#[derive(Clone, Debug)]
+pub(crate) enum Order {
+    /// Take this in.
+    Take(Arc<Epoch>),
+    /// The input is complete: let the clock go to infinity.
+    Finish,
+    /// Stop as things are.
+    Stop,
+}

@@ -1,0 +1,373 @@
+//! What a job sees while it is built: typed sources, and outputs that publish its tables.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+pub use differential_dataflow::ExchangeData;
+use differential_dataflow::{AsCollection, VecCollection};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Scope;
+use timely::dataflow::operators::Input;
+use timely::dataflow::operators::core::input::Handle;
+
+use crate::changelog::{self, RowSpec};
+use crate::clock::{Untimely, judge};
+use crate::epoch::{Epoch, Moment, Slice};
+use crate::transport::{OutputRow, RawRecord};
+
+/// A changing collection at the job clock.
+pub type Changes<'scope, D> = VecCollection<'scope, u64, D, isize>;
+
+type InputHandle<D> = Handle<u64, CapacityContainerBuilder<Vec<(D, u64, isize)>>>;
+
+/// A job: how it is put together from sources to outputs. Built once on every worker.
+pub trait Job: Send + Sync + 'static {
+    /// Builds the dataflow.
+    fn build<'scope>(&self, flow: &mut Flow<'scope>);
+}
+
+/// A record as it lies in its topic.
+#[derive(Clone, Copy, Debug)]
+pub struct Raw<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: u32,
+    /// The offset.
+    pub offset: u64,
+    /// Its key; empty if it has none.
+    pub key: &'a [u8],
+    /// Its value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+}
+
+/// Why a record is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind of reason.
+    pub reason: RefusalReason,
+    /// The reason in a sentence.
+    pub detail: String,
+}
+
+/// Kinds of reasons not to take a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RefusalReason {
+    /// Not in the topic's format at all.
+    Unreadable,
+    /// In the format, but with fields or values that cannot be.
+    Invalid,
+    /// Older than the job still accepts.
+    Late,
+    /// Further ahead of its arrival than clocks may be wrong.
+    Future,
+    /// Taken before.
+    Duplicate,
+}
+
+/// A record that was not taken, with its place and its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Rejection {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// The offset.
+    pub offset: u64,
+    /// Why.
+    pub reason: RefusalReason,
+    /// Why, in a sentence.
+    pub detail: String,
+    /// The record.
+    pub record: Vec<u8>,
+}
+
+/// Until when a partition has been observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Mark {
+    /// The partition's number in its topic.
+    pub partition: u32,
+    /// Arrival time of the record last read, or the wall clock where all was read: milliseconds since the epoch.
+    pub until_ms: u64,
+}
+
+/// Takes one source's records into the dataflow.
+pub(crate) trait Feed {
+    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice, first: usize);
+    fn mark(&mut self, _moment: &Moment, _epoch: &Epoch) {}
+    fn advance(&mut self, to: u64);
+}
+
+/// How a job's limits reach the feeds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) lateness_ms: u64,
+    pub(crate) max_skew_ms: u64,
+}
+
+/// Rows on their way to the committer, with the moment each came at; worker 0 alone has any.
+pub(crate) type Outbox = Rc<RefCell<Vec<(u64, OutputRow)>>>;
+
+/// A dataflow in the making.
+pub struct Flow<'scope> {
+    scope: Scope<'scope, u64>,
+    sources: Vec<String>,
+    limits: Limits,
+    job: String,
+    pub(crate) feeds: Vec<(usize, Box<dyn Feed>)>,
+    rejected: Rc<RefCell<InputHandle<Rejection>>>,
+    rejections: Changes<'scope, Rejection>,
+    pub(crate) outbox: Outbox,
+    pub(crate) done: Vec<Rc<Cell<u64>>>,
+}
+
+impl<'scope> Flow<'scope> {
+    pub(crate) fn new(scope: Scope<'scope, u64>, job: &str, sources: Vec<String>, limits: Limits) -> Self {
+        let (handle, stream) = scope.new_input();
+        let rejected = Rc::new(RefCell::new(handle));
+        let (feeds, outbox, done) = (Vec::new(), Outbox::default(), Vec::new());
+        let rejections = stream.as_collection();
+        let mut flow = Self { scope, sources, limits, job: job.to_owned(), feeds, rejected, rejections, outbox, done };
+        flow.feeds.push((usize::MAX, Box::new(RejectedFeed(Rc::clone(&flow.rejected)))));
+        flow
+    }
+
+    /// The records of a source, decoded.
+    ///
+    /// `event_ms` tells a record's event time, by which it may be late or in the future; `None` never is.
+    /// What cannot be decoded goes to [`rejections`](Self::rejections). Panics if the job has no such source, for a
+    /// plan has been checked before it is built.
+    pub fn source<T: ExchangeData>(
+        &mut self,
+        name: &str,
+        decode: impl Fn(&Raw<'_>) -> Result<T, Refusal> + 'static,
+        event_ms: impl Fn(&T) -> Option<u64> + 'static,
+    ) -> Changes<'scope, T> {
+        let (handle, stream) = self.scope.new_input();
+        let (index, peers) = (self.scope.index(), self.scope.peers());
+        let rejected = Rc::clone(&self.rejected);
+        self.add(name, Box::new(RecordFeed { handle, decode, event_ms, rejected, limits: self.limits, index, peers }));
+        stream.as_collection()
+    }
+
+    /// A table of keyed records: a newer record of a key replaces the older one, and none removes it.
+    ///
+    /// # Panics
+    /// As for [`source`](Self::source).
+    pub fn table<K: Ord + 'static, T: ExchangeData>(
+        &mut self,
+        name: &str,
+        decode: impl Fn(&Raw<'_>) -> Result<(K, Option<T>), Refusal> + 'static,
+    ) -> Changes<'scope, T> {
+        let (handle, stream) = self.scope.new_input();
+        let here = self.scope.index() == 0;
+        let rejected = Rc::clone(&self.rejected);
+        self.add(name, Box::new(TableFeed { handle, decode, rejected, here, rows: std::collections::BTreeMap::new() }));
+        stream.as_collection()
+    }
+
+    /// How far the partitions of a source have been observed: one row a partition, replaced as time goes on.
+    ///
+    /// # Panics
+    /// As for [`source`](Self::source).
+    pub fn observed(&mut self, name: &str) -> Changes<'scope, Mark> {
+        let (handle, stream) = self.scope.new_input();
+        let here = self.scope.index() == 0;
+        let source = self.place(name);
+        self.feeds.push((source, Box::new(MarkFeed { handle, here, source, last: std::collections::BTreeMap::new() })));
+        stream.as_collection()
+    }
+
+    /// Everything the sources did not take.
+    #[must_use]
+    pub fn rejections(&self) -> Changes<'scope, Rejection> {
+        self.rejections.clone()
+    }
+
+    /// Publishes a table as a changelog: revisions, and whether a row may still change.
+    pub fn publish<T: ExchangeData>(&mut self, output: &str, rows: Changes<'scope, T>, spec: RowSpec<T>) {
+        let done = changelog::publish(rows, output, &self.job, self.limits.lateness_ms, spec, Rc::clone(&self.outbox));
+        self.done.push(done);
+    }
+
+    /// Publishes rows that are only ever added: `encode` gives key and value.
+    pub fn append<T: ExchangeData>(&mut self, output: &str, rows: Changes<'scope, T>, encode: impl Fn(&T) -> (String, Vec<u8>) + 'static) {
+        let done = changelog::append(rows, output, encode, Rc::clone(&self.outbox));
+        self.done.push(done);
+    }
+
+    fn place(&self, name: &str) -> usize {
+        self.sources.iter().position(|s| s == name).unwrap_or_else(|| panic!("the job has no source {name:?}"))
+    }
+
+    fn add(&mut self, name: &str, feed: Box<dyn Feed>) {
+        let source = self.place(name);
+        self.feeds.push((source, feed));
+    }
+}
+
+/// Decodes a share of a source's records on each worker.
+struct RecordFeed<T: Clone + 'static, D, E> {
+    handle: InputHandle<T>,
+    decode: D,
+    event_ms: E,
+    rejected: Rc<RefCell<InputHandle<Rejection>>>,
+    limits: Limits,
+    index: usize,
+    peers: usize,
+}
+
+/// Records that one worker decodes in a row before the next worker's turn.
+const SHARE: usize = 16;
+
+impl<T, D, E> Feed for RecordFeed<T, D, E>
+where
+    T: ExchangeData,
+    D: Fn(&Raw<'_>) -> Result<T, Refusal>,
+    E: Fn(&T) -> Option<u64>,
+{
+    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice, first: usize) {
+        let clock = moment.tick.clock;
+        let mut newest = 0;
+        for (number, record) in slice.batch.records[slice.records.clone()].iter().enumerate() {
+            if (first + number) / SHARE % self.peers != self.index {
+                continue;
+            }
+            let raw = raw(epoch, slice, record);
+            let arrival_ms = record.arrival_ms.unwrap_or(slice.arrival_ms);
+            let taken = (self.decode)(&raw).and_then(|value| {
+                let Some(event_ms) = (self.event_ms)(&value) else { return Ok(value) };
+                timely_enough(event_ms, clock, arrival_ms, self.limits)?;
+                newest = newest.max(event_ms);
+                Ok(value)
+            });
+            match taken {
+                Ok(value) => self.handle.send((value, clock, 1)),
+                Err(refusal) => self.rejected.borrow_mut().send((rejection(&raw, refusal), clock, 1)),
+            }
+        }
+        epoch.event_ms[slice.partition].fetch_max(newest, Ordering::Relaxed);
+    }
+
+    fn advance(&mut self, to: u64) {
+        self.handle.advance_to(to);
+    }
+}
+
+/// Keeps a table's rows on worker 0, where all of its records are decoded in order.
+struct TableFeed<K, T: Clone + 'static, D> {
+    handle: InputHandle<T>,
+    decode: D,
+    rejected: Rc<RefCell<InputHandle<Rejection>>>,
+    here: bool,
+    rows: std::collections::BTreeMap<K, T>,
+}
+
+impl<K, T, D> Feed for TableFeed<K, T, D>
+where
+    K: Ord,
+    T: ExchangeData,
+    D: Fn(&Raw<'_>) -> Result<(K, Option<T>), Refusal>,
+{
+    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice, _first: usize) {
+        if !self.here {
+            return;
+        }
+        let clock = moment.tick.clock;
+        for record in &slice.batch.records[slice.records.clone()] {
+            let raw = raw(epoch, slice, record);
+            match (self.decode)(&raw) {
+                Err(refusal) => self.rejected.borrow_mut().send((rejection(&raw, refusal), clock, 1)),
+                Ok((key, row)) => {
+                    let before = match row.clone() {
+                        Some(row) => self.rows.insert(key, row),
+                        None => self.rows.remove(&key),
+                    };
+                    if before != row {
+                        before.into_iter().for_each(|old| self.handle.send((old, clock, -1)));
+                        row.into_iter().for_each(|new| self.handle.send((new, clock, 1)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, to: u64) {
+        self.handle.advance_to(to);
+    }
+}
+
+/// Tells how far a source's partitions have been observed; worker 0 alone speaks.
+struct MarkFeed {
+    handle: InputHandle<Mark>,
+    here: bool,
+    source: usize,
+    last: std::collections::BTreeMap<u32, Mark>,
+}
+
+impl Feed for MarkFeed {
+    fn take(&mut self, _: &Epoch, _: &Moment, _: &Slice, _: usize) {}
+
+    fn mark(&mut self, moment: &Moment, epoch: &Epoch) {
+        if !self.here {
+            return;
+        }
+        for (partition, until_ms) in epoch.partitions.iter().zip(&moment.tick.observed_ms) {
+            if partition.source == self.source && *until_ms > 0 {
+                let mark = Mark { partition: partition.number, until_ms: *until_ms };
+                let before = self.last.insert(partition.number, mark);
+                if before != Some(mark) {
+                    before.into_iter().for_each(|old| self.handle.send((old, moment.tick.clock, -1)));
+                    self.handle.send((mark, moment.tick.clock, 1));
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, to: u64) {
+        self.handle.advance_to(to);
+    }
+}
+
+/// Lets the clock of the rejections go on.
+struct RejectedFeed(Rc<RefCell<InputHandle<Rejection>>>);
+
+impl Feed for RejectedFeed {
+    fn take(&mut self, _: &Epoch, _: &Moment, _: &Slice, _: usize) {}
+
+    fn advance(&mut self, to: u64) {
+        self.0.borrow_mut().advance_to(to);
+    }
+}
+
+fn raw<'a>(epoch: &'a Epoch, slice: &'a Slice, record: &RawRecord) -> Raw<'a> {
+    let partition = &epoch.partitions[slice.partition];
+    Raw {
+        topic: &partition.topic,
+        partition: partition.number,
+        offset: record.offset,
+        key: slice.batch.key(record),
+        value: slice.batch.value(record),
+    }
+}
+
+fn rejection(raw: &Raw<'_>, refusal: Refusal) -> Rejection {
+    let (topic, record) = (raw.topic.to_owned(), raw.value.unwrap_or_default().to_vec());
+    Rejection { topic, partition: raw.partition, offset: raw.offset, reason: refusal.reason, detail: refusal.detail, record }
+}
+
+fn timely_enough(event_ms: u64, clock: u64, arrival_ms: u64, limits: Limits) -> Result<(), Refusal> {
+    match judge(event_ms, clock, arrival_ms, limits.lateness_ms, limits.max_skew_ms) {
+        None => Ok(()),
+        Some(Untimely::Late { by_ms }) => {
+            let detail = format!("its time {event_ms} is {by_ms} ms older than the job still accepts at {clock}");
+            Err(Refusal { reason: RefusalReason::Late, detail })
+        }
+        Some(Untimely::Future { by_ms }) => {
+            let detail = format!("its time {event_ms} is {by_ms} ms further ahead of its arrival at {arrival_ms} than clocks may be wrong");
+            Err(Refusal { reason: RefusalReason::Future, detail })
+        }
+    }
+}

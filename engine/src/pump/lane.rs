@@ -1,0 +1,141 @@
+//! One partition as the pump reads it: what was read and not yet handed out, and how far that is.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::epoch::{Partition, Slice};
+use crate::transport::{Batch, PartitionProgress, Position, Reader, TransportError};
+
+/// Bytes asked of a partition at a time.
+const READ_BYTES: usize = 256 << 10;
+/// How long a partition that failed is left alone, at first and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+/// One partition being read.
+pub(crate) struct Lane {
+    partition: usize,
+    topic: String,
+    number: u32,
+    reader: Box<dyn Reader>,
+    batch: Arc<Batch>,
+    taken: usize,
+    position: Position,
+    /// The largest arrival time of the records handed out, 0 before the first.
+    arrival_ms: u64,
+    next_offset: u64,
+    count: u64,
+    hash: crc32fast::Hasher,
+    answered: bool,
+    rest: Option<(Instant, Duration)>,
+}
+
+impl Lane {
+    /// A partition from the beginning of what `reader` reads.
+    #[must_use]
+    pub(crate) fn new(place: usize, partition: &Partition, reader: Box<dyn Reader>) -> Self {
+        Self {
+            partition: place,
+            topic: partition.topic.clone(),
+            number: partition.number,
+            reader,
+            batch: Arc::default(),
+            taken: 0,
+            position: Position::More,
+            arrival_ms: 0,
+            next_offset: 0,
+            count: 0,
+            hash: crc32fast::Hasher::new(),
+            answered: false,
+            rest: None,
+        }
+    }
+
+    /// How far it was handed out.
+    #[must_use]
+    pub(crate) fn progress(&self) -> PartitionProgress {
+        let (topic, partition) = (self.topic.clone(), self.number);
+        let hash = u64::from(self.hash.clone().finalize());
+        PartitionProgress { topic, partition, next_offset: self.next_offset, event_ms: 0, count: self.count, hash }
+    }
+
+    /// The next offset to be handed out.
+    #[must_use]
+    pub(crate) fn next_offset(&self) -> u64 {
+        self.next_offset
+    }
+
+    /// Reads on if everything read before was handed out. An error that may pass is logged and the partition rests a while.
+    ///
+    /// # Errors
+    /// The partition cannot be read and never will be.
+    pub(crate) fn fill(&mut self) -> Result<(), TransportError> {
+        if self.taken < self.batch.records.len() || self.position == Position::End {
+            return Ok(());
+        }
+        if self.rest.is_some_and(|(until, _)| Instant::now() < until) {
+            return Ok(());
+        }
+        let mut batch = Arc::try_unwrap(std::mem::take(&mut self.batch)).unwrap_or_default();
+        batch.clear();
+        let result = self.reader.read(READ_BYTES, &mut batch);
+        self.answered |= !batch.records.is_empty() || matches!(result, Ok(Position::CaughtUp | Position::End));
+        (self.batch, self.taken) = (Arc::new(batch), 0);
+        match result {
+            Ok(position) => (self.position, self.rest) = (position, None),
+            Err(error) if error.retry => {
+                let pause = self.rest.map_or(BACKOFF.0, |(_, pause)| (pause * 2).min(BACKOFF.1));
+                tracing::warn!(topic = self.topic, partition = self.number, %error, ?pause, "reading failed; trying again");
+                self.rest = Some((Instant::now() + pause, pause));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Whether everything there is has been handed out.
+    #[must_use]
+    pub(crate) fn caught_up(&self) -> bool {
+        self.taken == self.batch.records.len() && self.position != Position::More
+    }
+
+    /// Whether the partition has ever told where it stands.
+    #[must_use]
+    pub(crate) fn answered(&self) -> bool {
+        self.answered
+    }
+
+    /// The arrival time of the record last handed out; 0 before the first.
+    #[must_use]
+    pub(crate) fn arrival_ms(&self) -> u64 {
+        self.arrival_ms
+    }
+
+    /// The arrival time of the next record, if one was read: never less than that of a record before it.
+    #[must_use]
+    pub(crate) fn head_ms(&self) -> Option<u64> {
+        let record = self.batch.records.get(self.taken)?;
+        Some(self.arrival_ms.max(record.arrival_ms.unwrap_or(0)))
+    }
+
+    /// Hands out the records read that satisfy a condition on (arrival, offset), up to the first that does not.
+    pub(crate) fn take_while(&mut self, mut condition: impl FnMut(u64, u64) -> bool) -> Option<Slice> {
+        let from = self.taken;
+        while let Some(record) = self.batch.records.get(self.taken) {
+            let arrival = self.arrival_ms.max(record.arrival_ms.unwrap_or(0));
+            if !condition(arrival, record.offset) {
+                break;
+            }
+            self.hash.update(self.batch.value(record).unwrap_or_default());
+            (self.arrival_ms, self.next_offset) = (arrival, record.offset + 1);
+            self.count += 1;
+            self.taken += 1;
+        }
+        let records = from..self.taken;
+        (!records.is_empty()).then(|| Slice {
+            partition: self.partition,
+            batch: Arc::clone(&self.batch),
+            records,
+            arrival_ms: self.arrival_ms,
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! A bounded replay: all partitions merged by arrival time, which is the wall clock here; at the end the clock goes to infinity.
+//!
+//! What enters at which moment depends on the arrival times alone, so files, the local store and Kafka give the same.
+
+use std::time::Duration;
+
+use super::{Ending, InFlight, Lane, Pump};
+use crate::clock::tick_of;
+use crate::epoch::Moment;
+use crate::transport::{Tick, TransportError};
+
+/// Observed times are told to the dataflow at most this often, on the job clock.
+pub(super) const MARK_MS: u64 = 1_000;
+
+pub(super) fn merge(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, TransportError> {
+    let mut moments = Vec::new();
+    let (mut bytes, mut marked) = (0, 0);
+    loop {
+        if pump.stopping() {
+            return Ok(Ending::Stopped);
+        }
+        if !fill_all(&mut pump.lanes)? {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        let Some(head) = pump.lanes.iter().filter_map(Lane::head_ms).min() else { break };
+        let clock = tick_of(head, pump.settings.tick_ms).max(pump.clock + 1);
+        let mut slices = Vec::new();
+        for lane in &mut pump.lanes {
+            // A block may end within the moment: read on until the first record beyond it.
+            loop {
+                slices.extend(lane.take_while(|arrival, _| arrival < clock));
+                while lane.head_ms().is_none() && !lane.caught_up() {
+                    lane.fill()?;
+                    if lane.head_ms().is_none() && !lane.caught_up() {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                }
+                if lane.head_ms().is_none_or(|head| head >= clock) {
+                    break;
+                }
+            }
+        }
+        bytes += slices.iter().map(|s| s.batch.records[s.records.clone()].iter().map(super::size).sum::<usize>()).sum::<usize>();
+        let marks = clock / MARK_MS != marked;
+        marked = clock / MARK_MS;
+        let tick = Tick { clock, offsets: pump.lanes.iter().map(Lane::next_offset).collect(), observed_ms: vec![clock; pump.lanes.len()] };
+        moments.push(Moment { tick, slices, marks });
+        pump.clock = clock;
+        if bytes >= pump.settings.epoch_bytes {
+            bytes = 0;
+            if !pump.send(std::mem::take(&mut moments), false, flight) {
+                return Ok(Ending::Stopped);
+            }
+        }
+    }
+    if !moments.is_empty() {
+        pump.send(moments, false, flight);
+    }
+    Ok(Ending::Finished)
+}
+
+/// Reads on where nothing is left; false while a partition has not told what comes next.
+fn fill_all(lanes: &mut [Lane]) -> Result<bool, TransportError> {
+    let mut known = true;
+    for lane in lanes {
+        lane.fill()?;
+        known &= lane.head_ms().is_some() || lane.caught_up();
+    }
+    Ok(known)
+}

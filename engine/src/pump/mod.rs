@@ -1,0 +1,144 @@
+//! The pump: reads the partitions, sets the job clock, cuts epochs, and stops reading when too much is in flight.
+//!
+//! ```text
+//! history ─▶ replay ─┐
+//!                    ├─▶ epochs ─▶ workers ─▶ committer
+//! readers ─▶ merged ─┤                           │
+//!         └▶ live ───┘ ◀── room for more ────────┘
+//! ```
+
+mod lane;
+mod live;
+mod merged;
+mod replay;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::epoch::{Epoch, Moment, Order, Partition};
+use crate::settings::Settings;
+use crate::transport::{Progress, TransportError};
+
+pub(crate) use lane::Lane;
+
+/// Reads, sets the clock and hands out epochs; runs on a thread of its own.
+pub(crate) struct Pump {
+    /// The limits.
+    pub(crate) settings: Settings,
+    /// The partitions.
+    pub(crate) lanes: Vec<Lane>,
+    /// The same, as the workers know them.
+    pub(crate) partitions: Arc<Vec<Partition>>,
+    /// Where epochs go, one channel a worker, and how to wake it.
+    pub(crate) workers: Vec<(Sender<Order>, std::thread::Thread)>,
+    /// Bytes of each epoch whose commit has returned.
+    pub(crate) committed: Receiver<usize>,
+    /// Set when the job is to stop.
+    pub(crate) stop: Arc<AtomicBool>,
+    /// The job clock so far.
+    pub(crate) clock: u64,
+}
+
+/// How the input ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Everything there was has been read, and the clock went to infinity.
+    Finished,
+    /// The job was told to stop.
+    Stopped,
+}
+
+/// What is in flight between reading and commit.
+#[derive(Default)]
+struct InFlight {
+    epochs: usize,
+    bytes: usize,
+}
+
+impl Pump {
+    /// Runs until the end of the input or until told to stop.
+    ///
+    /// # Errors
+    /// A partition cannot be read and trying again will not help; or what is to be replayed is not what was read before.
+    pub(crate) fn run(mut self, history: &[Progress]) -> Result<Ending, TransportError> {
+        let mut flight = InFlight::default();
+        let result = self.pump(history, &mut flight);
+        if matches!(result, Ok(Ending::Finished)) {
+            self.tell(&Order::Finish);
+        } else {
+            // What is in flight is committed before the workers leave.
+            while flight.epochs > 0 && self.take_commit(&mut flight) {}
+            self.tell(&Order::Stop);
+        }
+        result
+    }
+
+    fn pump(&mut self, history: &[Progress], flight: &mut InFlight) -> Result<Ending, TransportError> {
+        if !history.is_empty() {
+            replay::replay(self, history, flight)?;
+        }
+        if self.settings.bounded { merged::merge(self, flight) } else { live::live(self, flight) }
+    }
+
+    fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Hands an epoch to the workers and the committer, once there is room for it.
+    /// Returns false if nobody is there to take it any more.
+    fn send(&mut self, moments: Vec<Moment>, replayed: bool, flight: &mut InFlight) -> bool {
+        let records = moments.iter().flat_map(|m| &m.slices).map(|s| s.records.len()).sum();
+        let bytes =
+            moments.iter().flat_map(|m| &m.slices).map(|s| s.batch.records[s.records.clone()].iter().map(size).sum::<usize>()).sum();
+        let full =
+            |f: &InFlight| f.epochs >= self.settings.epochs_in_flight || (f.epochs > 0 && f.bytes + bytes > self.settings.bytes_in_flight);
+        while full(flight) {
+            if !self.take_commit(flight) {
+                return false;
+            }
+        }
+        while let Ok(freed) = self.committed.try_recv() {
+            flight.release(freed);
+        }
+        let epoch = Arc::new(Epoch {
+            moments,
+            partitions: Arc::clone(&self.partitions),
+            progress: self.lanes.iter().map(Lane::progress).collect(),
+            event_ms: self.lanes.iter().map(|_| AtomicU64::new(0)).collect(),
+            bytes,
+            records,
+            replayed,
+        });
+        self.clock = epoch.clock();
+        flight.epochs += 1;
+        flight.bytes += bytes;
+        self.tell(&Order::Take(epoch));
+        true
+    }
+
+    /// Waits for one commit; returns false if there is nobody to commit any more.
+    fn take_commit(&self, flight: &mut InFlight) -> bool {
+        self.committed.recv().map(|freed| flight.release(freed)).is_ok()
+    }
+
+    fn tell(&self, order: &Order) {
+        for (worker, thread) in &self.workers {
+            // A worker that has gone is noticed by the committer.
+            let _ = worker.send(order.clone());
+            thread.unpark();
+        }
+    }
+}
+
+impl InFlight {
+    fn release(&mut self, bytes: usize) {
+        self.epochs -= 1;
+        self.bytes -= bytes;
+    }
+}
+
+fn size(record: &crate::transport::RawRecord) -> usize {
+    record.key.len() + record.value.as_ref().map_or(0, ExactSizeIterator::len)
+}

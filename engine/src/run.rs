@@ -1,0 +1,308 @@
+//! Runs a job: opens its partitions, starts pump and workers, commits what is complete.
+//!
+//! ```text
+//! thread "pump" ──epochs──▶ worker threads ──rows──▶ this thread: one transaction an epoch ──room──▶ pump
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::epoch::{Epoch, Order, Partition};
+use crate::flow::{Job, Limits};
+use crate::pump::{Lane, Pump};
+use crate::settings::Settings;
+use crate::transport::{OutputRow, PartitionProgress, Progress, Transport, TransportError, Writer};
+use crate::worker::{self, Charge, Complete};
+
+/// The shape of progress records this engine writes.
+const PROGRESS_VERSION: u16 = 1;
+
+/// A source of a job and the topic it is read from.
+#[derive(Clone)]
+pub struct Binding {
+    /// The source's name in the job.
+    pub source: String,
+    /// Where it is read from.
+    pub transport: Arc<dyn Transport>,
+    /// The topic there.
+    pub topic: String,
+}
+
+/// Everything a run needs.
+pub struct Run {
+    /// The job.
+    pub job: Arc<dyn Job>,
+    /// Its name.
+    pub name: String,
+    /// Hash of its definition.
+    pub definition: String,
+    /// Where its sources are read from.
+    pub sources: Vec<Binding>,
+    /// Where its outputs and its progress are written to.
+    pub sink: Arc<dyn Transport>,
+    /// Its output topics.
+    pub outputs: Vec<String>,
+    /// The limits.
+    pub settings: Settings,
+    /// Set it to stop the job: what was read is committed first.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Records read, replayed ones included.
+    pub records: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Rows committed, by output.
+    pub rows: std::collections::BTreeMap<String, u64>,
+    /// Commits.
+    pub commits: u64,
+    /// The job clock, milliseconds since the epoch.
+    pub clock: u64,
+    /// Whether state is being rebuilt from what was read before.
+    pub replaying: bool,
+    /// Whether the input ended and everything is final.
+    pub finished: bool,
+}
+
+/// A job could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A transport failed.
+    #[error("{0}")]
+    Transport(#[from] TransportError),
+    /// The progress found is not this job's.
+    #[error("job {name:?} was last run with another definition ({theirs}, now {ours})")]
+    OtherDefinition {
+        /// The job.
+        name: String,
+        /// Hash of the definition that was run.
+        theirs: String,
+        /// Hash of the definition to be run.
+        ours: String,
+    },
+    /// A worker stopped by itself, which is our own bug.
+    #[error("a worker of job {0:?} failed")]
+    Worker(String),
+}
+
+impl Run {
+    /// Runs the job until its input ends, it is told to stop, or it fails. `observe` is told after every commit.
+    ///
+    /// # Errors
+    /// A transport failed for good; progress of another definition was found; a worker panicked. What was committed stands.
+    pub fn run(self, observe: &mut dyn FnMut(&Report)) -> Result<Report, RunError> {
+        let mut writer = self.sink.writer(&self.name, &self.outputs)?;
+        let history = writer.history()?;
+        self.check(&history)?;
+        let mut report = Report::default();
+        if history.last().is_some_and(|last| last.finished) {
+            report.finished = true;
+            return Ok(report);
+        }
+        let (partitions, lanes) = self.open(&history)?;
+        let partitions = Arc::new(partitions);
+        let (complete, completed) = unbounded();
+        let (freed, committed) = unbounded();
+        let (guards, workers) = self.start_workers(&complete)?;
+        drop(complete);
+        let pump = Pump { settings: self.settings.clone(), lanes, partitions, workers, committed, stop: Arc::clone(&self.stop), clock: 0 };
+        let last = history.last().cloned().unwrap_or_default();
+        let epoch = last.epoch;
+        let pump = std::thread::Builder::new().name("pump".into()).spawn(move || pump.run(&history));
+        let pump = pump.map_err(|e| TransportError::lasting("cannot start a thread").because(e))?;
+        let mut committer =
+            Committer { run: &self, writer, epoch, event_ms: last.partitions.iter().map(|p| p.event_ms).collect(), last, report, freed };
+        let result = committer.work(&completed, observe);
+        self.stop.store(true, Ordering::Relaxed);
+        let Committer { report, freed, .. } = committer;
+        drop((freed, completed));
+        let ending = pump.join().map_err(|_| RunError::Worker(self.name.clone()))?;
+        let workers_ended: Vec<_> = guards.join().into_iter().collect();
+        result?;
+        ending?;
+        match workers_ended.into_iter().find_map(Result::err) {
+            Some(_) => Err(RunError::Worker(self.name)),
+            None => Ok(report),
+        }
+    }
+
+    fn check(&self, history: &[Progress]) -> Result<(), RunError> {
+        match history.last() {
+            Some(last) if last.definition != self.definition => {
+                Err(RunError::OtherDefinition { name: self.name.clone(), theirs: last.definition.clone(), ours: self.definition.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens all partitions of all sources, from the first offset kept.
+    fn open(&self, _history: &[Progress]) -> Result<(Vec<Partition>, Vec<Lane>), TransportError> {
+        let (mut partitions, mut lanes) = (Vec::new(), Vec::new());
+        for (source, binding) in self.sources.iter().enumerate() {
+            for number in binding.transport.partitions(&binding.topic)? {
+                let partition = Partition { source, topic: binding.topic.clone(), number };
+                let reader = binding.transport.reader(&binding.topic, number, 0)?;
+                lanes.push(Lane::new(partitions.len(), &partition, reader));
+                partitions.push(partition);
+            }
+        }
+        Ok((partitions, lanes))
+    }
+
+    #[expect(clippy::type_complexity, reason = "used once")]
+    fn start_workers(
+        &self,
+        complete: &Sender<Complete>,
+    ) -> Result<(timely::communication::WorkerGuards<()>, Vec<(Sender<Order>, std::thread::Thread)>), TransportError> {
+        let charge = Charge {
+            job: Arc::clone(&self.job),
+            name: self.name.clone(),
+            sources: self.sources.iter().map(|binding| binding.source.clone()).collect(),
+            limits: Limits { lateness_ms: self.settings.lateness_ms, max_skew_ms: self.settings.max_skew_ms },
+        };
+        let (orders, receivers): (Vec<_>, Vec<_>) = (0..self.settings.workers).map(|_| bounded(self.settings.epochs_in_flight + 2)).unzip();
+        let (say_hello, hello) = unbounded();
+        let complete = complete.clone();
+        let config = timely::Config::process(self.settings.workers);
+        let guards = timely::execute(config, move |worker| {
+            let _ = say_hello.send((worker.index(), std::thread::current()));
+            worker::run(worker, &charge, &receivers[worker.index()], &complete);
+        });
+        let guards = guards.map_err(|e| TransportError::lasting(format!("cannot start the workers: {e}")))?;
+        let mut threads: Vec<_> = hello.iter().take(self.settings.workers).collect();
+        threads.sort_by_key(|(index, _)| *index);
+        Ok((guards, orders.into_iter().zip(threads.into_iter().map(|(_, thread)| thread)).collect()))
+    }
+}
+
+/// Writes complete epochs, each with the progress it makes, in one transaction.
+struct Committer<'a> {
+    run: &'a Run,
+    writer: Box<dyn Writer>,
+    epoch: u64,
+    last: Progress,
+    /// The largest event time read from each partition.
+    event_ms: Vec<u64>,
+    report: Report,
+    freed: Sender<usize>,
+}
+
+/// Most epochs that go into one commit beside the first.
+const GROUP_MOST: usize = 64;
+
+/// What goes into one commit.
+#[derive(Default)]
+struct Group {
+    epochs: Vec<Arc<Epoch>>,
+    rows: Vec<OutputRow>,
+    ended: bool,
+    failed: bool,
+}
+
+impl Group {
+    fn add(&mut self, complete: Complete) {
+        match complete {
+            Complete::Epoch(epoch, mut rows) => {
+                if !epoch.replayed {
+                    self.rows.append(&mut rows);
+                }
+                self.epochs.push(epoch);
+            }
+            Complete::End(mut rows) => {
+                self.rows.append(&mut rows);
+                self.ended = true;
+            }
+            Complete::Failed => self.failed = true,
+        }
+    }
+}
+
+impl Committer<'_> {
+    fn work(&mut self, completed: &Receiver<Complete>, observe: &mut dyn FnMut(&Report)) -> Result<(), RunError> {
+        while let Ok(first) = completed.recv() {
+            // What was completed meanwhile goes into the same commit.
+            let mut batch = Group::default();
+            std::iter::once(first).chain(completed.try_iter().take(GROUP_MOST)).for_each(|complete| batch.add(complete));
+            if batch.failed {
+                return Err(RunError::Worker(self.run.name.clone()));
+            }
+            self.take(batch)?;
+            observe(&self.report);
+        }
+        Ok(())
+    }
+
+    /// Commits a group of epochs in one transaction and makes room for others.
+    fn take(&mut self, group: Group) -> Result<(), TransportError> {
+        let fresh: Vec<_> = group.epochs.iter().filter(|epoch| !epoch.replayed).collect();
+        if let Some(last) = fresh.last() {
+            self.event_ms.resize(last.partitions.len(), 0);
+            for epoch in &fresh {
+                let found = epoch.event_ms.iter().map(|event_ms| event_ms.load(Ordering::Relaxed));
+                self.event_ms.iter_mut().zip(found).for_each(|(newest, found)| *newest = (*newest).max(found));
+            }
+            self.last = self.progress(last);
+            self.last.ticks = fresh.iter().flat_map(|epoch| &epoch.moments).map(|moment| moment.tick.clone()).collect();
+        }
+        if group.ended {
+            let (ticks, clock) = (std::mem::take(&mut self.last.ticks), self.last.clock);
+            self.last = Progress {
+                finished: true,
+                epoch: self.epoch + 1,
+                frontier: u64::MAX,
+                clock,
+                ticks,
+                ..self.header(self.last.partitions.clone())
+            };
+        }
+        if group.ended || !fresh.is_empty() {
+            let progress = self.last.clone();
+            self.commit(group.rows, &progress)?;
+            self.last.ticks.clear();
+        }
+        self.report.finished = group.ended;
+        for epoch in &group.epochs {
+            self.report.replaying = epoch.replayed;
+            self.report.records += epoch.records as u64;
+            self.report.bytes += epoch.bytes as u64;
+            self.report.clock = epoch.clock();
+            let _ = self.freed.send(epoch.bytes);
+        }
+        Ok(())
+    }
+
+    fn progress(&self, epoch: &Epoch) -> Progress {
+        let mut partitions = epoch.progress.clone();
+        partitions.iter_mut().zip(&self.event_ms).for_each(|(partition, newest)| partition.event_ms = *newest);
+        Progress { epoch: self.epoch + 1, frontier: epoch.clock(), clock: epoch.clock(), ..self.header(partitions) }
+    }
+
+    fn header(&self, partitions: Vec<PartitionProgress>) -> Progress {
+        let (job, definition) = (self.run.name.clone(), self.run.definition.clone());
+        Progress { version: PROGRESS_VERSION, job, definition, partitions, ..Progress::default() }
+    }
+
+    /// Commits, trying again while the transport says that may help.
+    fn commit(&mut self, rows: Vec<OutputRow>, progress: &Progress) -> Result<(), TransportError> {
+        let mut pause = std::time::Duration::from_millis(100);
+        while let Err(error) = self.writer.commit(&rows, progress) {
+            if !error.retry || self.run.stop.load(Ordering::Relaxed) {
+                return Err(error);
+            }
+            tracing::warn!(%error, ?pause, "commit failed; trying again");
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(std::time::Duration::from_secs(30));
+        }
+        self.epoch = progress.epoch;
+        self.report.commits += 1;
+        for row in rows {
+            *self.report.rows.entry(row.topic).or_default() += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! The limits a job runs within. Every one is written down here, with its default and the reason for it.
+
+use std::time::Duration;
+
+/// How a job runs. All of it has a default.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Timely workers. Default 1: two cores are best left to one worker and the reading and writing around it.
+    pub workers: usize,
+    /// How long after its event time a record is still taken, milliseconds. Default 15 min: a line that was cut comes back.
+    pub lateness_ms: u64,
+    /// How far ahead of its arrival a record's event time may be, milliseconds. Default 5 s: clocks differ by less.
+    pub max_skew_ms: u64,
+    /// How far a partition may lag before the clock waits for it, milliseconds. Default half of the lateness.
+    pub patience_ms: u64,
+    /// Step of the job clock in a bounded replay, milliseconds. Default 100: finer than any alert is due.
+    pub tick_ms: u64,
+    /// Epochs between reading and commit. Default 16: enough to keep all parts busy.
+    pub epochs_in_flight: usize,
+    /// Bytes between reading and commit. Default 64 MiB; one epoch is always let through.
+    pub bytes_in_flight: usize,
+    /// Bytes after which an epoch is closed. Default 512 KiB: a scheduling round costs little against it, and it stays in cache.
+    pub epoch_bytes: usize,
+    /// Least time between the beginnings of two epochs in live running. Default 20 ms.
+    pub epoch_gap: Duration,
+    /// How often progress is committed while nothing is published. Default 5 s.
+    pub idle_commit: Duration,
+    /// Read to the end that is there and finish, with the recording's own clock, instead of waiting for more.
+    pub bounded: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            lateness_ms: 15 * 60_000,
+            max_skew_ms: 5_000,
+            patience_ms: 15 * 30_000,
+            tick_ms: 100,
+            epochs_in_flight: 16,
+            bytes_in_flight: 64 << 20,
+            epoch_bytes: 512 << 10,
+            epoch_gap: Duration::from_millis(20),
+            idle_commit: Duration::from_secs(5),
+            bounded: false,
+        }
+    }
+}

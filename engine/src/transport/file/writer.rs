@@ -1,0 +1,48 @@
+//! Writes changelogs: one line a row, one file an output.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::super::{OutputRow, Progress, TransportError, Writer};
+
+/// The changelogs of a job in a folder; made empty when the job begins.
+pub(super) struct FileWriter {
+    files: BTreeMap<String, (PathBuf, BufWriter<File>)>,
+}
+
+impl FileWriter {
+    pub(super) fn create(folder: &Path, outputs: &[String]) -> Result<Self, TransportError> {
+        let failed = |what: &Path, e| TransportError::lasting(format!("cannot write to {what:?}")).because(e);
+        std::fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
+        let create = |topic: &String| {
+            let path = folder.join(format!("{topic}.ndjson"));
+            let file = File::create(&path).map_err(|e| failed(&path, e))?;
+            Ok((topic.clone(), (path, BufWriter::new(file))))
+        };
+        Ok(Self { files: outputs.iter().map(create).collect::<Result<_, TransportError>>()? })
+    }
+
+    fn write(&mut self, row: &OutputRow) -> Result<(), TransportError> {
+        let Some((path, file)) = self.files.get_mut(&row.topic) else {
+            return Err(TransportError::lasting(format!("{:?} is not an output of this job", row.topic)));
+        };
+        let written = file.write_all(&row.value).and_then(|()| file.write_all(b"\n"));
+        written.map_err(|e| TransportError::lasting(format!("cannot write to {path:?}")).because(e))
+    }
+}
+
+impl Writer for FileWriter {
+    fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
+        Ok(Vec::new())
+    }
+
+    fn commit(&mut self, rows: &[OutputRow], _progress: &Progress) -> Result<(), TransportError> {
+        rows.iter().try_for_each(|row| self.write(row))?;
+        for (path, file) in self.files.values_mut() {
+            file.flush().map_err(|e| TransportError::lasting(format!("cannot write to {path:?}")).because(e))?;
+        }
+        Ok(())
+    }
+}

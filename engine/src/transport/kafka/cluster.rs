@@ -1,0 +1,209 @@
+//! The cluster as a whole: its topics, their watermarks, and making new ones.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{IsError, KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::metadata::{Metadata, MetadataTopic};
+use rdkafka::producer::BaseRecord;
+
+use super::super::topics::{check_name, missing};
+use super::super::{NewRecord, TransportError};
+use super::client::{KafkaConfig, Purpose, refused};
+use super::connection::Connection;
+use super::consumers::Consumers;
+use super::producer::Sender;
+use super::progress;
+
+/// How long a question may take. Brokers answer in milliseconds, or not at all.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A cluster and the clients that speak to it.
+pub(super) struct Cluster {
+    pub(super) config: KafkaConfig,
+    pub(super) consumers: Consumers,
+    /// It sees the records of open transactions too, so its watermarks are the log's own.
+    lookup: Arc<BaseConsumer<Connection>>,
+    /// Made when something is appended by hand for the first time.
+    feeder: Mutex<Option<Sender>>,
+}
+
+/// A topic that must be there.
+pub(super) struct Wanted<'a> {
+    pub(super) topic: &'a str,
+    /// How many partitions it must have; `None`: one if it has to be made, else any.
+    pub(super) partitions: Option<u32>,
+    /// Its settings if it has to be made.
+    pub(super) settings: &'a [(&'a str, &'a str)],
+}
+
+impl Cluster {
+    pub(super) fn new(config: KafkaConfig) -> Result<Self, TransportError> {
+        let lookup = config.consumer(Purpose::Lookup)?;
+        Ok(Self { config, consumers: Consumers::default(), lookup, feeder: Mutex::default() })
+    }
+
+    /// The cluster, for messages.
+    pub(super) fn place(&self) -> String {
+        format!("kafka at {}", self.config.brokers)
+    }
+
+    /// The partitions of a topic, in order.
+    pub(super) fn partitions(&self, topic: &str) -> Result<Vec<u32>, TransportError> {
+        if let Some(partitions) = self.existing(topic)? {
+            return Ok(partitions);
+        }
+        let existing: Vec<String> = self.topics()?.into_iter().map(|(name, _)| name).collect();
+        Err(missing(topic, &self.place(), &existing))
+    }
+
+    /// The partitions of a topic, if there is such a topic.
+    fn existing(&self, topic: &str) -> Result<Option<Vec<u32>>, TransportError> {
+        check_name(topic)?;
+        let metadata = self.metadata(&format!("topic “{topic}” cannot be looked up"), Some(topic))?;
+        let Some(found) = metadata.topics().first() else { return Ok(None) };
+        match found.error().filter(IsError::is_error).map(Code::from) {
+            None => Ok(Some(numbers(found))),
+            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
+            Some(code) => {
+                let what = format!("topic “{topic}” cannot be looked up");
+                Err(self.lookup.context().explain(&what, KafkaError::MetadataFetch(code)))
+            }
+        }
+    }
+
+    /// All topics and their partitions, by name, but for Kafka's own and ours.
+    pub(super) fn topics(&self) -> Result<Vec<(String, Vec<u32>)>, TransportError> {
+        let metadata = self.metadata("the topics cannot be listed", None)?;
+        let ours = |name: &str| name.starts_with("__") || name == progress::LATEST || name == progress::HISTORY;
+        let listed = metadata.topics().iter().filter(|topic| !ours(topic.name()));
+        let mut topics: Vec<_> = listed.map(|topic| (topic.name().to_owned(), numbers(topic))).collect();
+        topics.sort();
+        Ok(topics)
+    }
+
+    /// The offsets that a partition keeps, those of open transactions included.
+    pub(super) fn offsets(&self, topic: &str, partition: u32) -> Result<std::ops::Range<u64>, TransportError> {
+        let number = i32::try_from(partition).unwrap_or(i32::MAX);
+        let found = self.lookup.fetch_watermarks(topic, number, PATIENCE);
+        let what = || format!("the offsets of topic “{topic}”, partition {partition} cannot be looked up");
+        let (first, next) = found.map_err(|error| self.lookup.context().explain(&what(), error))?;
+        let offset = |offset: i64| u64::try_from(offset).unwrap_or(0);
+        Ok(offset(first)..offset(next))
+    }
+
+    /// Makes the topics that are not there, and waits until they can be used.
+    pub(super) fn make_topics(&self, wanted: &[Wanted<'_>]) -> Result<(), TransportError> {
+        let mut new = Vec::new();
+        for wanted in wanted {
+            match (self.existing(wanted.topic)?, wanted.partitions) {
+                (Some(existing), Some(partitions)) if existing.len() != partitions as usize => {
+                    let message =
+                        format!("topic “{}” in {} has {} partitions, not {partitions}", wanted.topic, self.place(), existing.len());
+                    return Err(TransportError::lasting(message));
+                }
+                (Some(_), _) => {}
+                (None, _) => new.push(wanted),
+            }
+        }
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.create(&new)?;
+        new.iter().try_for_each(|wanted| self.await_topic(wanted.topic))
+    }
+
+    fn create(&self, new: &[&Wanted<'_>]) -> Result<(), TransportError> {
+        let admin: AdminClient<_> =
+            self.config.client(Purpose::Feed)?.create_with_context(Connection::new(&self.config.brokers)).map_err(refused)?;
+        let topics: Vec<NewTopic<'_>> = new
+            .iter()
+            .map(|wanted| NewTopic {
+                name: wanted.topic,
+                num_partitions: wanted.partitions.map_or(1, |partitions| i32::try_from(partitions).unwrap_or(i32::MAX)),
+                // The cluster's own number.
+                replication: TopicReplication::Fixed(-1),
+                config: wanted.settings.to_vec(),
+            })
+            .collect();
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
+        let failed = |name: &str, error| admin.inner().context().explain(&format!("topic “{name}” cannot be made"), error);
+        let results = block_on(admin.create_topics(&topics, &options)).map_err(|error| failed(new[0].topic, error))?;
+        for result in results {
+            match result {
+                // Another program was first.
+                Ok(_) | Err((_, Code::TopicAlreadyExists)) => {}
+                Err((name, code)) => return Err(failed(&name, KafkaError::AdminOp(code))),
+            }
+        }
+        Ok(())
+    }
+
+    /// A topic can be used once its partitions have leaders, shortly after it was made.
+    fn await_topic(&self, topic: &str) -> Result<(), TransportError> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let metadata = self.metadata(&format!("topic “{topic}” cannot be looked up"), Some(topic))?;
+            let ready = |found: &MetadataTopic| {
+                let partitions = found.partitions();
+                !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0)
+            };
+            if metadata.topics().first().is_some_and(ready) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Err(TransportError::passing(format!("topic “{topic}” was made in {}, but has no leader yet", self.place())))
+    }
+
+    /// Appends by hand.
+    pub(super) fn feed(&self, topic: &str, records: &[NewRecord<'_>]) -> Result<(), TransportError> {
+        let mut feeder = self.feeder.lock().unwrap_or_else(PoisonError::into_inner);
+        let feeder = match &mut *feeder {
+            Some(feeder) => feeder,
+            none => none.insert(Sender::new(&self.config, Purpose::Feed)?),
+        };
+        for record in records {
+            let mut message = BaseRecord::to(topic).partition(i32::try_from(record.partition).unwrap_or(i32::MAX));
+            message.key = Some(record.key).filter(|key| !key.is_empty());
+            message.payload = record.value;
+            message.timestamp = record.arrival_ms.and_then(|ms| i64::try_from(ms).ok());
+            feeder.send(message)?;
+        }
+        feeder.deliver()
+    }
+
+    fn metadata(&self, what: &str, topic: Option<&str>) -> Result<Metadata, TransportError> {
+        self.lookup.fetch_metadata(topic, PATIENCE).map_err(|error| self.lookup.context().explain(what, error))
+    }
+}
+
+fn numbers(topic: &MetadataTopic) -> Vec<u32> {
+    let mut numbers: Vec<u32> = topic.partitions().iter().filter_map(|partition| u32::try_from(partition.id()).ok()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Waits for the one asynchronous call of this module, without a runtime.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

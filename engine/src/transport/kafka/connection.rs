@@ -1,0 +1,214 @@
+//! What librdkafka tells about a client while it runs, and what its errors mean to a person.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
+use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
+use rdkafka::statistics::{Partition, Statistics};
+use tracing::{debug, trace, warn};
+
+use super::super::TransportError;
+
+/// A broker that has sent nothing for so long does not answer: a fetch returns after half a second, with or without records.
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
+
+/// The listener of one client.
+pub(super) struct Connection {
+    brokers: String,
+    heard: Mutex<Heard>,
+}
+
+/// What was heard.
+#[derive(Default)]
+struct Heard {
+    /// The last error that concerned the client as a whole.
+    trouble: Option<(Code, String)>,
+    /// Partitions whose broker does not answer, and since when.
+    silent: BTreeMap<(String, i32), Instant>,
+    /// The first message of this transaction that was not delivered.
+    undelivered: Option<Undelivered>,
+    /// A record that came by the wrong way.
+    lost: Option<String>,
+}
+
+/// A message that was not delivered.
+pub(super) struct Undelivered {
+    pub(super) topic: String,
+    pub(super) key: String,
+    pub(super) bytes: usize,
+    pub(super) error: KafkaError,
+}
+
+impl Connection {
+    pub(super) fn new(brokers: &str) -> Self {
+        Self { brokers: brokers.to_owned(), heard: Mutex::default() }
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since when the broker of a partition does not answer, if it does not.
+    pub(super) fn silent_since(&self, topic: &str, partition: i32) -> Option<Instant> {
+        let heard = self.heard();
+        if heard.silent.is_empty() { None } else { heard.silent.get(&(topic.to_owned(), partition)).copied() }
+    }
+
+    /// A partition begins to be fetched: while nobody did, it had no broker that could answer.
+    pub(super) fn begins(&self, topic: &str, partition: i32) {
+        self.heard().silent.remove(&(topic.to_owned(), partition));
+    }
+
+    /// The first message that was not delivered since this was last asked.
+    pub(super) fn undelivered(&self) -> Option<Undelivered> {
+        self.heard().undelivered.take()
+    }
+
+    /// Records must come by the queues of their partitions. One that does not is a bug, and must not go unnoticed.
+    pub(super) fn lost(&self, message: &BorrowedMessage<'_>) {
+        self.heard().lost = Some(format!("offset {} of topic “{}”, partition {}", message.offset(), message.topic(), message.partition()));
+    }
+
+    /// Fails if a record was lost.
+    pub(super) fn check_none_lost(&self) -> Result<(), TransportError> {
+        match &self.heard().lost {
+            Some(which) => Err(TransportError::lasting(format!("librdkafka gave {which} to nobody: this is a bug"))),
+            None => Ok(()),
+        }
+    }
+
+    /// What an error means, and whether it may pass. `what` begins the sentence and names the topic or the job.
+    pub(super) fn explain(&self, what: &str, error: KafkaError) -> TransportError {
+        let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        let trouble = self.heard().trouble.clone();
+        let at = format!("kafka at {}", self.brokers);
+        let explained = match (code, trouble) {
+            (code, _) if is_denied(code) => {
+                TransportError::lasting(format!("{what}: {at} does not allow it")).hint("Ask for the right to it, or use another user.")
+            }
+            (_, Some((code, reason))) if is_denied(code) => {
+                TransportError::lasting(format!("{what}: {at} does not accept this user")).hint(format!("It said: {reason}."))
+            }
+            (code, trouble) if is_unreachable(code) => {
+                let said = trouble.map_or(String::new(), |(_, reason)| format!(" The last error was: {reason}."));
+                TransportError::passing(format!("{what}: {at} did not answer"))
+                    .hint(format!("Are the brokers running, and is this their address?{said}"))
+            }
+            (code, _) if is_lasting(code) => TransportError::lasting(format!("{what}: {at} refuses it")),
+            _ => TransportError::passing(format!("{what}: {at} failed")),
+        };
+        explained.because(error)
+    }
+
+    /// Whether the broker of a partition is connected and has lately sent something.
+    fn answers(statistics: &Statistics, partition: &Partition) -> bool {
+        let lately = i64::try_from(SILENCE.as_micros()).unwrap_or(i64::MAX);
+        statistics.brokers.values().any(|broker| {
+            broker.nodeid >= 0 && broker.nodeid == partition.broker && broker.state == "UP" && (0..lately).contains(&broker.rxidle)
+        })
+    }
+}
+
+fn is_denied(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed
+    )
+}
+
+fn is_unreachable(code: Code) -> bool {
+    matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::OperationTimedOut
+            | Code::MessageTimedOut
+            | Code::RequestTimedOut
+            | Code::TimedOutQueue
+    )
+}
+
+fn is_lasting(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidTopic
+            | Code::UnknownTopic
+            | Code::UnknownPartition
+            | Code::UnsupportedVersion
+            | Code::UnsupportedFeature
+            | Code::InvalidArgument
+            | Code::InvalidConfig
+            | Code::InvalidReplicationFactor
+            | Code::InvalidPartitions
+            | Code::PolicyViolation
+            | Code::MessageSizeTooLarge
+            | Code::Fatal
+    )
+}
+
+impl ClientContext for Connection {
+    /// `ERROR` is kept for what wakes someone; librdkafka heals most of its own.
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Debug => trace!(target: "kafka", facility, "{message}"),
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => debug!(target: "kafka", facility, "{message}"),
+            // A property of producers given to a consumer, or the other way round.
+            _ if facility == "CONFWARN" => debug!(target: "kafka", facility, "{message}"),
+            _ => warn!(target: "kafka", facility, "{message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition is reported as an error as well.
+        let Some(code) = error.rdkafka_error_code().filter(|code| *code != Code::PartitionEOF) else { return };
+        debug!(target: "kafka", %error, "{reason}");
+        let mut heard = self.heard();
+        // That all brokers are down follows what is wrong with each, and says less.
+        if code != Code::AllBrokersDown || heard.trouble.is_none() {
+            heard.trouble = Some((code, reason.to_owned()));
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut heard = self.heard();
+        let before = std::mem::take(&mut heard.silent);
+        for topic in statistics.topics.values() {
+            for partition in topic.partitions.values().filter(|partition| partition.partition >= 0) {
+                if !Self::answers(&statistics, partition) {
+                    let which = (topic.topic.clone(), partition.partition);
+                    let since = before.get(&which).copied().unwrap_or_else(Instant::now);
+                    heard.silent.insert(which, since);
+                }
+            }
+        }
+    }
+}
+
+impl ConsumerContext for Connection {}
+
+impl ProducerContext<NoCustomPartitioner> for Connection {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, message)) = result {
+            self.heard().undelivered.get_or_insert_with(|| Undelivered {
+                topic: message.topic().to_owned(),
+                key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
+                bytes: message.payload_len(),
+                error: error.clone(),
+            });
+        }
+    }
+}

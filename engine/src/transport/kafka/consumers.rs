@@ -1,0 +1,120 @@
+//! The consumers of a process: one, until somebody reads a partition twice.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::{Offset, TopicPartitionList};
+use tracing::debug;
+
+use super::super::TransportError;
+use super::client::{KafkaConfig, Purpose};
+use super::cluster::PATIENCE;
+use super::connection::Connection;
+
+/// The consumers, and who holds what in them.
+#[derive(Default)]
+pub(super) struct Consumers {
+    open: Mutex<Vec<Arc<Shared>>>,
+}
+
+/// A consumer for many partitions, each at most once.
+struct Shared {
+    consumer: Arc<BaseConsumer<Connection>>,
+    held: Mutex<BTreeSet<(String, i32)>>,
+}
+
+impl Shared {
+    fn held(&self) -> MutexGuard<'_, BTreeSet<(String, i32)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Consumers {
+    /// Takes a partition, to be fetched from an offset (0: from the first that is kept).
+    pub(super) fn hold(
+        &self,
+        config: &KafkaConfig,
+        topic: &str,
+        partition: i32,
+        offset: u64,
+    ) -> Result<(PartitionQueue<Connection>, Held), TransportError> {
+        let held = Held { shared: self.free_for(config, topic, partition)?, topic: topic.to_owned(), partition };
+        // The queue first: what is fetched before it is split would go to the main queue.
+        let queue = held.consumer().split_partition_queue(topic, partition);
+        let queue = queue.ok_or_else(|| TransportError::lasting(format!("{held} cannot be read: librdkafka has no queue for it")))?;
+        held.consumer().context().begins(topic, partition);
+        let from = if offset == 0 { Offset::Beginning } else { Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX)) };
+        let assigned = held.list(from).and_then(|list| held.consumer().incremental_assign(&list));
+        assigned.map_err(|error| held.explain(error))?;
+        Ok((queue, held))
+    }
+
+    /// A consumer that does not hold the partition yet, in which it is marked as held.
+    fn free_for(&self, config: &KafkaConfig, topic: &str, partition: i32) -> Result<Arc<Shared>, TransportError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let which = (topic.to_owned(), partition);
+        if let Some(shared) = open.iter().find(|shared| shared.held().insert(which.clone())) {
+            return Ok(shared.clone());
+        }
+        let shared = Arc::new(Shared { consumer: config.consumer(Purpose::Read)?, held: Mutex::new(BTreeSet::from([which])) });
+        open.push(shared.clone());
+        Ok(shared)
+    }
+}
+
+/// A partition that is being fetched, until this is dropped.
+pub(super) struct Held {
+    shared: Arc<Shared>,
+    topic: String,
+    partition: i32,
+}
+
+impl Held {
+    pub(super) fn consumer(&self) -> &Arc<BaseConsumer<Connection>> {
+        &self.shared.consumer
+    }
+
+    /// Since when its broker does not answer, if it does not.
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        self.consumer().context().silent_since(&self.topic, self.partition)
+    }
+
+    /// The end of what is committed: the offset before which no transaction is open.
+    pub(super) fn committed_end(&self) -> Result<u64, TransportError> {
+        let found = self.consumer().fetch_watermarks(&self.topic, self.partition, PATIENCE);
+        let (_, end) = found.map_err(|error| self.explain(error))?;
+        Ok(u64::try_from(end).unwrap_or(0))
+    }
+
+    /// What an error means that came up in reading it.
+    pub(super) fn explain(&self, error: KafkaError) -> TransportError {
+        self.consumer().context().explain(&format!("{self} cannot be read"), error)
+    }
+
+    fn list(&self, offset: Offset) -> KafkaResult<TopicPartitionList> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition_offset(&self.topic, self.partition, offset)?;
+        Ok(list)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Err(error) = self.list(Offset::Invalid).and_then(|list| self.consumer().incremental_unassign(&list)) {
+            // It was never assigned, or the client is going away.
+            debug!(%error, "{self} was not given back");
+        }
+        self.shared.held().remove(&(self.topic.clone(), self.partition));
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "topic “{}”, partition {}", self.topic, self.partition)
+    }
+}

@@ -1,0 +1,94 @@
+//! Writing: one transaction with the rows of all outputs and the progress record.
+
+use std::collections::BTreeMap;
+
+use super::super::progress::no_output;
+use super::super::topics::check_name;
+use super::super::{NewRecord, OutputRow, Progress, TransportError, Writer};
+use super::database::{Database, Refusal};
+use super::progress;
+use super::topics::{End, find, make, now_ms};
+
+/// The one writer of a job.
+pub(super) struct LocalWriter {
+    database: Database,
+    job: String,
+    generation: i64,
+    /// The numbers of the output topics.
+    outputs: BTreeMap<String, i64>,
+}
+
+impl LocalWriter {
+    /// Takes the job over from whoever wrote it before, and makes the outputs that are not there: with one partition, since
+    /// one file has one writer and more would buy nothing.
+    pub(super) fn become_writer(mut database: Database, job: &str, outputs: &[String]) -> Result<Self, TransportError> {
+        outputs.iter().try_for_each(|topic| check_name(topic))?;
+        let generation = database.change(|transaction| {
+            for topic in outputs {
+                make(transaction, topic, 1)?;
+            }
+            progress::take_over(transaction, job)
+        })?;
+        let numbered = |topic: &String| Ok((topic.clone(), find(&database, topic)?.0));
+        let outputs = outputs.iter().map(numbered).collect::<Result<_, TransportError>>()?;
+        Ok(Self { database, job: job.to_owned(), generation, outputs })
+    }
+}
+
+impl Writer for LocalWriter {
+    fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
+        progress::history(&self.database, &self.job)
+    }
+
+    fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
+        let Self { database, job, generation, outputs } = self;
+        let place = database.place();
+        database.change::<_, Refusal>(|transaction| {
+            progress::check_writer(transaction, job, *generation, &place)?;
+            let mut end = End::new(transaction);
+            let now_ms = now_ms();
+            for row in rows {
+                let topic = *outputs.get(&row.topic).ok_or_else(|| no_output(&row.topic, job))?;
+                let record = NewRecord { partition: 0, arrival_ms: None, key: row.key.as_bytes(), value: Some(&row.value) };
+                end.add(topic, &record, now_ms, headers(row).as_deref())?;
+            }
+            progress::add(transaction, job, progress, &place)
+        })
+    }
+}
+
+/// A row's headers as a JSON object; nothing if it has none.
+fn headers(row: &OutputRow) -> Option<String> {
+    let object = || row.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
+    (!row.headers.is_empty()).then(|| serde_json::Value::Object(object()).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::TopicStore;
+    use crate::transport::local::LocalTransport;
+
+    /// A disk is made full by forbidding the connection to let the file grow.
+    #[test]
+    fn a_full_disk_passes_and_leaves_nothing() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("store.db");
+        let store = LocalTransport::open(&path)?;
+        let mut writer = LocalWriter::become_writer(Database::open(&path)?, "job", &["alerts".to_owned()])?;
+        let row = |value: Vec<u8>| OutputRow { topic: "alerts".to_owned(), key: "a".to_owned(), value, headers: vec![] };
+        let progress = Progress { version: Progress::VERSION, job: "job".to_owned(), epoch: 1, ..Progress::default() };
+
+        let pages: i64 = writer.database.connection.query_one("PRAGMA page_count", [], |row| row.get(0))?;
+        writer.database.connection.pragma_update(None, "max_page_count", pages + 2)?;
+        let full = writer.commit(&[row(vec![1; 10]), row(vec![1; 1 << 20])], &progress).unwrap_err();
+        assert!(full.retry && full.message.starts_with("no room is left on the disk of"), "{full}");
+        assert_eq!(store.offsets("alerts", 0)?, 0..0);
+
+        writer.database.connection.pragma_update(None, "max_page_count", 1 << 30)?;
+        writer.commit(&[row(vec![1; 10]), row(vec![1; 1 << 20])], &progress)?;
+        assert_eq!(store.offsets("alerts", 0)?, 0..2);
+        assert_eq!(writer.history()?, [progress]);
+        Ok(())
+    }
+}

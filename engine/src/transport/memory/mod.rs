@@ -1,0 +1,97 @@
+//! The `memory` transport: topics that live as long as the process, for the tests in a job definition.
+//!
+//! A commit is atomic because it happens under one lock. Clones share the same topics.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Batch, OutputRow, Position, Progress, Reader, Transport, TransportError, Writer};
+
+/// Topics in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryTransport(Arc<Mutex<Topics>>);
+
+/// A record: arrival time and value.
+type Kept = (u64, Vec<u8>);
+
+#[derive(Debug, Default)]
+struct Topics {
+    /// By topic and partition.
+    records: BTreeMap<(String, u32), Vec<Kept>>,
+    commits: Vec<(Vec<OutputRow>, Progress)>,
+}
+
+impl MemoryTransport {
+    /// Appends a record to a partition, which is made if need be.
+    pub fn append(&self, topic: &str, partition: u32, arrival_ms: u64, value: &[u8]) {
+        self.create(topic, partition);
+        if let Some(records) = self.lock().records.get_mut(&(topic.to_owned(), partition)) {
+            records.push((arrival_ms, value.to_vec()));
+        }
+    }
+
+    /// Makes an empty partition, unless it is there.
+    pub fn create(&self, topic: &str, partition: u32) {
+        self.lock().records.entry((topic.to_owned(), partition)).or_default();
+    }
+
+    /// All rows committed so far, in order.
+    #[must_use]
+    pub fn rows(&self) -> Vec<OutputRow> {
+        self.lock().commits.iter().flat_map(|(rows, _)| rows.clone()).collect()
+    }
+
+    /// Nothing here is left half-done by a panic, so a poisoned lock is as good as another.
+    fn lock(&self) -> MutexGuard<'_, Topics> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transport for MemoryTransport {
+    fn partitions(&self, topic: &str) -> Result<Vec<u32>, TransportError> {
+        let topics = self.lock();
+        let numbers: Vec<u32> = topics.records.keys().filter(|(name, _)| name == topic).map(|(_, number)| *number).collect();
+        if numbers.is_empty() { Err(TransportError::lasting(format!("there is no topic {topic:?} in memory"))) } else { Ok(numbers) }
+    }
+
+    fn reader(&self, topic: &str, partition: u32, offset: u64) -> Result<Box<dyn Reader>, TransportError> {
+        Ok(Box::new(MemoryReader { transport: self.clone(), partition: (topic.to_owned(), partition), next: offset as usize }))
+    }
+
+    fn writer(&self, _job: &str, _outputs: &[String]) -> Result<Box<dyn Writer>, TransportError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Writer for MemoryTransport {
+    fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
+        Ok(self.lock().commits.iter().map(|(_, progress)| progress.clone()).collect())
+    }
+
+    fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
+        self.lock().commits.push((rows.to_vec(), progress.clone()));
+        Ok(())
+    }
+}
+
+struct MemoryReader {
+    transport: MemoryTransport,
+    partition: (String, u32),
+    next: usize,
+}
+
+impl Reader for MemoryReader {
+    fn read(&mut self, most_bytes: usize, batch: &mut Batch) -> Result<Position, TransportError> {
+        let topics = self.transport.lock();
+        let records = topics.records.get(&self.partition).map_or(&[][..], Vec::as_slice);
+        let from = batch.bytes.len();
+        while let Some((arrival_ms, value)) = records.get(self.next) {
+            if batch.bytes.len() - from >= most_bytes {
+                return Ok(Position::More);
+            }
+            batch.push(self.next as u64, Some(*arrival_ms), b"", Some(value));
+            self.next += 1;
+        }
+        Ok(Position::CaughtUp)
+    }
+}

@@ -1,0 +1,42 @@
+//! Progress records as bytes: JSON, with a version that refuses what a newer program wrote.
+
+use super::{Progress, TransportError};
+
+impl Progress {
+    /// The version of the shape written here. Older ones are still read; a newer one is refused.
+    pub const VERSION: u16 = 1;
+
+    /// The record as it is stored.
+    pub(super) fn to_json(&self) -> Result<Vec<u8>, TransportError> {
+        serde_json::to_vec(self)
+            .map_err(|e| TransportError::lasting(format!("progress of job “{}” cannot be written", self.job)).because(e))
+    }
+
+    /// Reads a stored record; `place` says where it was found.
+    pub(super) fn from_json(bytes: &[u8], place: &str) -> Result<Self, TransportError> {
+        let unreadable = |e| TransportError::lasting(format!("the progress record in {place} cannot be understood")).because(e);
+        let version: Version = serde_json::from_slice(bytes).map_err(unreadable)?;
+        if version.version > Self::VERSION {
+            let message = format!("the progress record in {place} has version {}, this program knows {}", version.version, Self::VERSION);
+            return Err(TransportError::lasting(message).hint("A newer Giaolo wrote it: start that one, or give this job another name."));
+        }
+        serde_json::from_slice(bytes).map_err(unreadable)
+    }
+}
+
+/// What is read before the rest is trusted to have today's shape.
+#[derive(serde::Deserialize)]
+struct Version {
+    version: u16,
+}
+
+/// The error of a writer that is no longer the one of its job.
+pub(super) fn taken_over(job: &str, place: &str) -> TransportError {
+    TransportError::lasting(format!("another writer took over job “{job}” in {place}"))
+        .hint("The same job was started twice: stop one of the two, or give one of them another name.")
+}
+
+/// The error of a row for a topic that the writer was not opened for.
+pub(super) fn no_output(topic: &str, job: &str) -> TransportError {
+    TransportError::lasting(format!("job “{job}” writes to “{topic}”, which is not among its outputs"))
+}

@@ -1,0 +1,106 @@
+//! What a person does with a place of topics, by hand: list, make, fill.
+
+use std::ops::Range;
+
+use super::{Transport, TransportError};
+
+/// A transport whose topics can be listed, made and filled, for the program's `topics`, `feed` and `tail`.
+///
+/// The end of a partition is [`offsets`](Self::offsets)`.end`; the last ten records are those a reader finds from `end - 10`.
+pub trait TopicStore: Transport {
+    /// All topics, by name, but for the transport's own.
+    ///
+    /// # Errors
+    /// The place cannot be reached.
+    fn topics(&self) -> Result<Vec<TopicSummary>, TransportError>;
+
+    /// The offsets that one partition keeps: the first, and the one its next record will have.
+    ///
+    /// # Errors
+    /// As for [`Transport::partitions`].
+    fn offsets(&self, topic: &str, partition: u32) -> Result<Range<u64>, TransportError>;
+
+    /// Makes a topic. One that exists with as many partitions is left as it is.
+    ///
+    /// # Errors
+    /// It exists with another number of partitions, has no proper name, or cannot be made.
+    fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), TransportError>;
+
+    /// Adds records to a topic, in order. They are safe when this returns.
+    ///
+    /// # Errors
+    /// The topic or the partition does not exist, or cannot be written. The local store then has none of them; Kafka may have some.
+    fn append(&self, topic: &str, records: &[NewRecord<'_>]) -> Result<(), TransportError>;
+}
+
+/// A record to be added to a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NewRecord<'a> {
+    /// The partition it goes to.
+    pub partition: u32,
+    /// When it arrived, milliseconds since the epoch; `None`: unknown (Kafka puts its own time).
+    pub arrival_ms: Option<u64>,
+    /// Its key; empty if it has none.
+    pub key: &'a [u8],
+    /// Its value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+}
+
+/// A topic and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSummary {
+    /// Its name.
+    pub name: String,
+    /// The offsets kept, by partition. Their number is about that of the records: compaction and transactions leave gaps.
+    pub partitions: Vec<Range<u64>>,
+}
+
+/// A topic that was asked for and is not there.
+pub(super) fn missing(topic: &str, place: &str, existing: &[String]) -> TransportError {
+    let hint = match nearest(topic, existing) {
+        _ if existing.is_empty() => "There are no topics yet: feed a recording, or start what produces them.".to_owned(),
+        Some(near) => format!("Did you mean “{near}”? There are: {}.", listed(existing)),
+        None => format!("There are: {}.", listed(existing)),
+    };
+    TransportError::lasting(format!("topic “{topic}” does not exist in {place}")).hint(hint)
+}
+
+/// A partition that was asked for and is not there.
+pub(super) fn missing_partition(topic: &str, partition: u32, partitions: usize, place: &str) -> TransportError {
+    TransportError::lasting(format!("topic “{topic}” in {place} has no partition {partition}: it has {partitions}, counted from 0"))
+}
+
+/// A reader that was to begin where nothing is kept.
+pub(super) fn not_kept(topic: &str, partition: u32, offset: u64, kept: &Range<u64>, place: &str) -> TransportError {
+    let which = format!("offset {offset} of topic “{topic}”, partition {partition} in {place}");
+    if offset < kept.start {
+        TransportError::lasting(format!("{which} is no longer kept: the oldest is {}", kept.start))
+            .hint("The topic's retention is shorter than this job needs: lengthen it, or start the job under another name.")
+    } else {
+        TransportError::lasting(format!("{which} was never written: the topic ends at {}", kept.end))
+            .hint("The topic was probably deleted and made again: start the job under another name, or bring the old topic back.")
+    }
+}
+
+/// The name most like the one given, if any is like it.
+fn nearest<'a>(name: &str, candidates: &'a [String]) -> Option<&'a String> {
+    let likeness = |candidate: &String| strsim::jaro_winkler(name, candidate);
+    candidates.iter().filter(|c| likeness(c) > 0.75).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+}
+
+/// At most twelve names, for a message.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 12;
+    let shown = names[..names.len().min(MOST)].join(", ");
+    if names.len() > MOST { format!("{shown} and {} more", names.len() - MOST) } else { shown }
+}
+
+/// Refuses names that Kafka would refuse, in every transport: so a job can move from one to the other.
+pub(super) fn check_name(topic: &str) -> Result<(), TransportError> {
+    let proper = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if topic.is_empty() || topic.len() > 249 || topic.starts_with('.') || !topic.chars().all(proper) {
+        let hint = "Use at most 249 letters, digits, dots, underscores and hyphens, not beginning with a dot.";
+        return Err(TransportError::lasting(format!("“{topic}” cannot be the name of a topic")).hint(hint));
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! A job of no traffic at all: a running sum for each key, to try the runtime with.
+
+use engine::{Flow, Job, Raw, Refusal, RefusalReason, RowSpec, Standing};
+
+type Entry = (u64, u64, i64);
+
+/// `key at value`, one a line.
+fn decode(raw: &Raw<'_>) -> Result<Entry, Refusal> {
+    let refuse = || Refusal { reason: RefusalReason::Unreadable, detail: "not an entry".into() };
+    let entry: serde_json::Value = serde_json::from_slice(raw.value.unwrap_or_default()).map_err(|_| refuse())?;
+    let number = |name: &str| entry[name].as_i64().ok_or_else(refuse);
+    Ok((number("key")? as u64, number("at_ms")? as u64, number("value")?))
+}
+
+/// Sums the values of each key; a sum settles a second after its last value.
+pub(super) struct Sums;
+
+impl Job for Sums {
+    fn build<'scope>(&self, flow: &mut Flow<'scope>) {
+        let entries = flow.source("entries", decode, |entry| Some(entry.1));
+        let sums = entries
+            .map(|(key, at, value)| (key, (at, value)))
+            .reduce(|_, values, sum| {
+                let at = values.iter().map(|((at, _), _)| *at).max().unwrap_or_default();
+                sum.push(((at, values.iter().map(|((_, value), count)| value * *count as i64).sum()), 1));
+            })
+            .map(|(key, (at, sum)): (u64, (u64, i64))| (key, at, sum));
+        flow.publish(
+            "sums",
+            sums,
+            RowSpec {
+                id: Box::new(|row: &Entry| row.0),
+                settles_ms: Box::new(|row| row.1 + 1_000),
+                at_ms: Box::new(|row| row.1),
+                encode: Box::new(|row, revision, standing| {
+                    let standing = match standing {
+                        Standing::Provisional => "provisional",
+                        Standing::Final => "final",
+                        Standing::Withdrawn => "withdrawn",
+                    };
+                    format!("{} {} {revision} {standing}", row.0, row.2).into_bytes()
+                }),
+                ce_type: "sum",
+                content_type: "text/plain",
+            },
+        );
+        let rejected = flow.rejections();
+        flow.append("rejected", rejected, |row| {
+            (row.offset.to_string(), format!("{} {:?} {}", row.offset, row.reason, String::from_utf8_lossy(&row.record)).into_bytes())
+        });
+    }
+}

@@ -1,0 +1,191 @@
+//! The contract on Kafka, and what is particular to it.
+//!
+//! `GIAOLO_TEST_BROKERS` names brokers to test with (topics are made there and stay). `GIAOLO_TEST_BROKER_PID` is the process of
+//! the only broker, where it may be frozen and thawed.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{env, thread};
+
+use engine::transport::kafka::{KafkaConfig, KafkaTransport};
+use engine::transport::{Batch, Position, Transport, TransportError};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::contract::{Place, progress, read_to_end, row};
+
+crate::the_contract!();
+
+fn config(properties: &[(&str, &str)]) -> Option<KafkaConfig> {
+    let brokers = env::var("GIAOLO_TEST_BROKERS").ok()?;
+    let properties = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Some(KafkaConfig { brokers, properties })
+}
+
+fn with_place(test: fn(&Place)) {
+    with_properties(&[], test);
+}
+
+fn with_properties(properties: &[(&str, &str)], test: fn(&Place)) {
+    static PLACES: AtomicU32 = AtomicU32::new(0);
+    let Some(config) = config(properties) else {
+        println!("skipped: GIAOLO_TEST_BROKERS names no brokers");
+        return;
+    };
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis();
+    let suffix = format!("-{since}-{}", PLACES.fetch_add(1, Ordering::Relaxed));
+    test(&Place { store: Box::new(KafkaTransport::new(config).expect("a client")), suffix });
+}
+
+fn refused(config: KafkaConfig) -> TransportError {
+    KafkaTransport::new(config).err().expect("this must be refused")
+}
+
+#[test]
+fn properties_are_checked_and_never_shown() {
+    let config =
+        |name: &str, value: &str| KafkaConfig { brokers: "b:9092".to_owned(), properties: [(name.to_owned(), value.to_owned())].into() };
+    let ours = refused(config("isolation.level", "read_uncommitted"));
+    assert_eq!(ours.message, "property “isolation.level” of kafka is set by Giaolo and cannot be changed");
+    let unknown = refused(config("sasl.passwort", "hunter2"));
+    assert_eq!(unknown.message, "property “sasl.passwort” of kafka is not known, or its value is wrong");
+    let wrong = refused(config("security.protocol", "hunter2"));
+    for shown in [format!("{unknown:?}"), format!("{wrong:?}"), format!("{:?}", config("sasl.password", "hunter2"))] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
+fn brokers_that_are_not_there_are_said_so_soon() {
+    let config = KafkaConfig { brokers: "127.0.0.1:1".to_owned(), ..KafkaConfig::default() };
+    let kafka = KafkaTransport::new(config).expect("clients are made without brokers");
+    let begun = Instant::now();
+    let error = kafka.partitions("observations").expect_err("there is no broker");
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(error.retry, "a broker may come");
+    assert_eq!(error.message, "topic “observations” cannot be looked up: kafka at 127.0.0.1:1 did not answer");
+    assert!(error.hint.as_ref().is_some_and(|hint| hint.contains("Connection refused")), "{:?}", error.hint);
+}
+
+#[test]
+fn keys_and_headers_arrive() {
+    with_place(|place| {
+        let (alerts, job) = (place.name("alerts"), place.name("job"));
+        let mut writer = place.writer(&job, &[&alerts]);
+        writer.commit(&[row(&alerts, "a1", "value")], &progress(&job, 1)).expect("a commit");
+        let brokers = env::var("GIAOLO_TEST_BROKERS").expect("brokers");
+        let plain: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", "test").create().expect("a plain consumer");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&alerts, 0, Offset::Beginning).expect("a partition");
+        plain.assign(&list).expect("an assignment");
+        let message = plain.poll(Duration::from_secs(20)).expect("a record in time").expect("a record");
+        assert_eq!((message.key(), message.payload()), (Some(&b"a1"[..]), Some(&b"value"[..])));
+        let headers = message.headers().expect("headers");
+        assert_eq!(headers.count(), 1);
+        assert_eq!((headers.get(0).key, headers.get(0).value), ("ce_id", Some(&b"a1.1"[..])));
+    });
+}
+
+#[test]
+fn a_row_too_large_is_named_and_nothing_of_its_commit_stays() {
+    with_place(|place| {
+        let (alerts, job) = (place.name("alerts"), place.name("job"));
+        let mut writer = place.writer(&job, &[&alerts]);
+        let rows = [row(&alerts, "small", "x"), row(&alerts, "large", vec![b'x'; 2_000_000])];
+        let error = writer.commit(&rows, &progress(&job, 1)).expect_err("too large");
+        assert!(!error.retry && error.message.contains("row “large”") && error.message.contains("2000000 bytes"), "{error}");
+        // The small row was sent, and aborted: it is in the log, and nobody sees it.
+        writer.commit(&[row(&alerts, "next", "y")], &progress(&job, 1)).expect("a commit");
+        assert_eq!(place.values(&alerts), ["y"]);
+        assert_eq!(writer.history().expect("a history"), [progress(&job, 1)]);
+    });
+}
+
+#[test]
+fn offsets_before_the_first_one_kept_are_an_error() {
+    with_place(|place| {
+        let topic = place.name("observations");
+        place.store.create_topic(&topic, 1).expect("a topic");
+        let record = engine::transport::NewRecord { value: Some(b"v"), ..Default::default() };
+        place.store.append(&topic, &[record; 10]).expect("an append");
+        delete_before(&topic, 6);
+        let error = place.store.reader(&topic, 0, 5).err().expect("5 was deleted");
+        assert!(!error.retry && error.message.ends_with("is no longer kept: the oldest is 6"), "{error}");
+        let offsets = |from| read_to_end(&mut *place.store.reader(&topic, 0, from).expect("a reader"), 100).into_iter().map(|read| read.0);
+        assert_eq!(offsets(0).collect::<Vec<_>>(), [6, 7, 8, 9]);
+        assert_eq!(offsets(8).collect::<Vec<_>>(), [8, 9]);
+    });
+}
+
+/// Deletes the records of partition 0 before an offset, as retention would.
+fn delete_before(topic: &str, offset: i64) {
+    use rdkafka::admin::{AdminClient, AdminOptions};
+    use rdkafka::client::DefaultClientContext;
+    let brokers = env::var("GIAOLO_TEST_BROKERS").expect("brokers");
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create().expect("an admin client");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Offset(offset)).expect("a partition");
+    let mut deleting = std::pin::pin!(admin.delete_records(&list, &AdminOptions::new()));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    while std::future::Future::poll(deleting.as_mut(), &mut context).is_pending() {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_frozen_broker_passes_and_the_same_commit_succeeds_later() {
+    let Ok(broker) = env::var("GIAOLO_TEST_BROKER_PID") else {
+        println!("skipped: GIAOLO_TEST_BROKER_PID names no process");
+        return;
+    };
+    let signal = |name: &str| assert!(Command::new("kill").args([name, &broker]).status().expect("kill").success());
+    let place = Place {
+        store: Box::new(KafkaTransport::new(config(&[("message.timeout.ms", "3000")]).expect("brokers")).expect("a client")),
+        suffix: format!("-frozen-{broker}-{}", SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis()),
+    };
+    let (alerts, job) = (place.name("alerts"), place.name("job"));
+    let mut writer = place.writer(&job, &[&alerts]);
+    writer.commit(&[row(&alerts, "a", "1")], &progress(&job, 1)).expect("a commit");
+    let mut reader = place.store.reader(&alerts, 0, 0).expect("a reader");
+    assert_eq!(read_to_end(&mut *reader, 100).len(), 1);
+
+    signal("-STOP");
+    let begun = Instant::now();
+    let first = writer.commit(&[row(&alerts, "b", "2")], &progress(&job, 2));
+    let took = begun.elapsed();
+    let again = writer.commit(&[row(&alerts, "b", "2")], &progress(&job, 2));
+    thread::sleep(Duration::from_secs(8));
+    let mut batch = Batch::default();
+    let silent = reader.read(100, &mut batch);
+    signal("-CONT");
+
+    let (first, again) = (first.expect_err("the broker was frozen"), again.expect_err("the broker was frozen"));
+    assert!(first.retry && again.retry && took < Duration::from_secs(12), "{first} · {again} · {took:?}");
+    println!("{first} · {again} · {took:?}");
+    let silent = silent.expect_err("a broker that does not answer is not caught up with");
+    assert!(silent.retry && silent.message.ends_with("did not answer"), "{silent}");
+
+    patiently(|| writer.commit(&[row(&alerts, "b", "2")], &progress(&job, 2)));
+    assert_eq!(patiently(|| writer.history()), [progress(&job, 1), progress(&job, 2)]);
+    while patiently(|| reader.read(100, &mut batch)) != Position::CaughtUp || batch.records.is_empty() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(batch.records.len(), 1);
+    assert_eq!(place.values(&alerts), ["1", "2"]);
+}
+
+/// Tries again what may pass, as the engine does.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T, TransportError>) -> T {
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Ok(done) => return done,
+            Err(error) => assert!(error.retry && begun.elapsed() < Duration::from_secs(60), "{error:?}"),
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}

@@ -1,0 +1,68 @@
+//! A step at work: the operator behind an entry, between its ports.
+
+use std::sync::Arc;
+
+use operators::city::{JourneyParameters, LinkParameters, TrackParameters, assemble_journeys, link, track};
+use operators::rules::{self, ClonedPlateParameters, HotlistParameters, RedLightParameters};
+use operators::{Changes, Observed};
+use schemas::{City, Duration};
+
+use super::{Port, Step};
+
+/// What steps share.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The map.
+    pub city: Arc<City>,
+    /// How late evidence may come and still count.
+    pub lateness: Duration,
+}
+
+/// Builds a step. `inputs` and what is returned are in the order of the entry's ports; `observed` tells, where a step
+/// asks for it, how far the source of its first input has been read.
+///
+/// # Panics
+/// The inputs are not those of the entry, which a plan has ruled out.
+pub fn build<'scope>(
+    step: &Step,
+    inputs: Vec<Port<'scope>>,
+    observed: impl FnOnce() -> Changes<'scope, Observed>,
+    context: &Context,
+) -> Vec<Port<'scope>> {
+    let (city, lateness) = (Arc::clone(&context.city), context.lateness);
+    let mut inputs = inputs.into_iter();
+    let mut next = || inputs.next().unwrap_or_else(|| unreachable!("a plan gives every step all its inputs"));
+    let alerts = match step.clone() {
+        Step::Track(parameters) => {
+            let (sightings, rejected) = track(next().observations(), city, TrackParameters { lateness, ..parameters });
+            return vec![Port::Sightings(sightings), Port::Rejected(rejected)];
+        }
+        Step::Link(parameters) => {
+            return vec![Port::Bonds(link(next().sightings(), city, LinkParameters { lateness, ..parameters }))];
+        }
+        Step::AssembleJourneys(parameters) => {
+            let parameters = JourneyParameters { lateness, ..parameters };
+            return vec![Port::Journeys(assemble_journeys(next().sightings(), next().bonds(), city, parameters))];
+        }
+        Step::SectionSpeed(parameters) => rules::section_speed(next().journeys(), city, parameters),
+        Step::PointSpeed(parameters) => rules::point_speed(next().sightings(), city, parameters),
+        Step::RedLight(parameters) => {
+            let (sightings, signals) = (next().sightings(), next().signals());
+            rules::red_light(sightings, signals, city, RedLightParameters { lateness, ..parameters })
+        }
+        Step::WrongWay(parameters) => rules::wrong_way(next().sightings(), city, parameters),
+        Step::NoStopping(parameters) => rules::no_stopping(next().sightings(), city, parameters),
+        Step::Hotlist(parameters) => {
+            let (journeys, hotlist) = (next().journeys(), next().hotlist());
+            rules::hotlist(journeys, hotlist, city, HotlistParameters { lateness, ..parameters })
+        }
+        Step::ClonedPlate(parameters) => rules::cloned_plate(next().journeys(), city, ClonedPlateParameters { lateness, ..parameters }),
+        Step::CameraSilent(parameters) => rules::camera_silent(next().observations(), observed(), &city, &parameters),
+        Step::Custom(parameters) => match next() {
+            Port::Journeys(journeys) => rules::custom(journeys, city, parameters),
+            other => rules::custom(other.sightings(), city, parameters),
+        }
+        .unwrap_or_else(|error| unreachable!("a plan has checked the condition: {error}")),
+    };
+    vec![Port::Alerts(alerts)]
+}

@@ -1,0 +1,174 @@
+//! What a step can be: every entry with its ports and its window.
+//!
+//! The parameters' manual is the struct beside the operator; here it only meets its ports. The *window* says how long after
+//! an event further evidence may still change what the step says of it: 0 for rules that look at one journey or sighting,
+//! for whatever changes those is already in their windows.
+
+use engine::definition::Parameters;
+use engine::plan::{Entry, InputPort, OutputPort, REJECTED, Reading};
+use operators::city::{JourneyParameters, LinkParameters, TrackParameters};
+use operators::rules::{
+    CameraSilentParameters, ClonedPlateParameters, CustomParameters, HotlistParameters, NoStoppingParameters, PointSpeedParameters,
+    RedLightParameters, SectionSpeedParameters, WrongWayParameters,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Step;
+use super::conditions::check_custom;
+use super::kinds::{ALERTS, BONDS, HOTLIST, JOURNEYS, OBSERVATIONS, SIGHTINGS, SIGNALS, schema};
+
+pub(super) const ENTRIES: &[Entry<Step>] = &[
+    Entry {
+        name: "track",
+        summary: "Follows vehicles through each camera's view: boxes become sightings, with their plate, crossings and stays.",
+        inputs: &[one(&[OBSERVATIONS])],
+        outputs: &[gives(SIGHTINGS), gives(REJECTED)],
+        schema: manual::<TrackParameters>,
+        read: |p| read(p, track_window_ms, Step::Track),
+        check: None,
+    },
+    Entry {
+        name: "link",
+        summary: "Finds which sightings of different cameras are one vehicle: by plate, by look, by the time the way takes.",
+        inputs: &[one(&[SIGHTINGS])],
+        outputs: &[gives(BONDS)],
+        schema: manual::<LinkParameters>,
+        read: |p| read(p, |link: &LinkParameters| link.window.ms(), Step::Link),
+        check: None,
+    },
+    Entry {
+        name: "assemble_journeys",
+        summary: "Assembles linked sightings into journeys: one vehicle through the city, with the plate all its cameras read.",
+        inputs: &[one(&[SIGHTINGS]), one(&[BONDS])],
+        outputs: &[gives(JOURNEYS)],
+        schema: manual::<JourneyParameters>,
+        read: |p| read(p, |journey: &JourneyParameters| journey.window.ms(), Step::AssembleJourneys),
+        check: None,
+    },
+    Entry {
+        read: |p| read(p, |_| 0, Step::SectionSpeed),
+        ..rule::<SectionSpeedParameters>(
+            "section_speed",
+            "Raises an alert for every pass of a section above its limit.",
+            &[one(&[JOURNEYS])],
+        )
+    },
+    Entry {
+        read: |p| read(p, |_| 0, Step::PointSpeed),
+        ..rule::<PointSpeedParameters>("point_speed", "Raises an alert for every device reading above the limit.", &[one(&[SIGHTINGS])])
+    },
+    Entry {
+        read: |p| read(p, |red: &RedLightParameters| red.through.ms(), Step::RedLight),
+        ..rule::<RedLightParameters>(
+            "red_light",
+            "Raises an alert for every vehicle that ran a red light.",
+            &[one(&[SIGHTINGS]), one(&[SIGNALS])],
+        )
+    },
+    Entry {
+        read: |p| read(p, |_| 0, Step::WrongWay),
+        ..rule::<WrongWayParameters>("wrong_way", "Raises an alert for every vehicle that drove against its lane.", &[one(&[SIGHTINGS])])
+    },
+    Entry {
+        read: |p| read(p, |_| 0, Step::NoStopping),
+        ..rule::<NoStoppingParameters>("no_stopping", "Raises an alert for every stay beyond its zone's limit.", &[one(&[SIGHTINGS])])
+    },
+    Entry {
+        read: |p| read(p, |hotlist: &HotlistParameters| hotlist.window.ms(), Step::Hotlist),
+        ..rule::<HotlistParameters>(
+            "hotlist",
+            "Raises one alert for every wanted plate and journey that match, revised at each new sighting.",
+            &[one(&[JOURNEYS]), one(&[HOTLIST])],
+        )
+    },
+    Entry {
+        read: |p| read(p, |cloned: &ClonedPlateParameters| cloned.window.ms().saturating_mul(2), Step::ClonedPlate),
+        ..rule::<ClonedPlateParameters>(
+            "cloned_plate",
+            "Raises one alert for every plate that was in two places at once.",
+            &[one(&[JOURNEYS])],
+        )
+    },
+    Entry {
+        read: |p| read(p, |silent: &CameraSilentParameters| silent.silence.ms(), Step::CameraSilent),
+        ..rule::<CameraSilentParameters>(
+            "camera_silent",
+            "Raises an alert for every silence of a camera of the city, judged by how far its source has been read.",
+            &[one(&[OBSERVATIONS])],
+        )
+    },
+    Entry {
+        read: |p| read(p, |_| 0, Step::Custom),
+        check: Some(check_custom),
+        ..rule::<CustomParameters>(
+            "custom",
+            "Raises an alert for every record for which a condition of your own holds, written in CEL.",
+            &[InputPort { name: "records", kinds: &[SIGHTINGS, JOURNEYS], optional: false }],
+        )
+    },
+];
+
+/// An input port called after the one kind it takes.
+const fn one(kinds: &'static [&'static str; 1]) -> InputPort {
+    InputPort { name: kinds[0], kinds, optional: false }
+}
+
+/// An output port called after its kind.
+const fn gives(kind: &'static str) -> OutputPort {
+    OutputPort { name: kind, kind: Some(kind) }
+}
+
+const ALERTS_ALONE: &[OutputPort] = &[gives(ALERTS)];
+
+/// An entry that gives alerts; how it reads its parameters is still to be said.
+const fn rule<P: JsonSchema>(name: &'static str, summary: &'static str, inputs: &'static [InputPort]) -> Entry<Step> {
+    Entry { name, summary, inputs, outputs: ALERTS_ALONE, schema: manual::<P>, read: |_| None, check: None }
+}
+
+/// A field that operators must be told, but which is the job's to set.
+const LATENESS: &str = "lateness";
+
+/// Fields of parameter structs that a step cannot set: the job's, and the word that names the entry.
+const HIDDEN: &[&str] = &[LATENESS, "step"];
+
+/// The schema of parameters without what a step cannot set.
+fn manual<P: JsonSchema>() -> Value {
+    let mut schema = schema::<P>();
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.retain(|name, _| !HIDDEN.contains(&name.as_str()));
+    }
+    schema
+}
+
+/// Reads the parameters of a step and checks what their names promise.
+fn read<P: DeserializeOwned + Serialize>(
+    parameters: &mut Parameters<'_>,
+    window_ms: fn(&P) -> u64,
+    step: fn(P) -> Step,
+) -> Option<Reading<Step>> {
+    parameters.reserve(LATENESS, "it is set once for the whole job");
+    parameters.limit(most);
+    let read: P = parameters.read()?;
+    let mut canonical = serde_json::to_value(&read).ok()?;
+    if let Some(all) = canonical.as_object_mut() {
+        all.remove(LATENESS);
+    }
+    Some(Reading { window_ms: window_ms(&read), step: step(read), parameters: canonical })
+}
+
+/// The most a parameter of this name can be: a priority is of a hundred, a share of a thousand.
+fn most(name: &str) -> Option<u64> {
+    if name == "priority" {
+        return Some(100);
+    }
+    let share = ["permille", "certainty", "confidence"].iter().any(|word| name.ends_with(word));
+    share.then_some(1_000)
+}
+
+/// A track may go on after it was last seen for as long as it may be hidden.
+fn track_window_ms(track: &TrackParameters) -> u64 {
+    track.age.ms().max(track.standing_age.ms()).max(track.unconfirmed_age.ms())
+}

@@ -1,0 +1,93 @@
+//! The kinds of records that flow between steps.
+
+use engine::definition::{DecodeError, Node, decode};
+use engine::plan::{Kind, REJECTED};
+use schemars::{JsonSchema, schema_for};
+use schemas::{Alert, HotlistEntry, Journey, Observation, Rejected, Sighting, Signal};
+use serde::de::{DeserializeOwned, Error as _};
+use serde_json::Value;
+
+pub(super) const OBSERVATIONS: &str = "observations";
+pub(super) const SIGHTINGS: &str = "sightings";
+pub(super) const BONDS: &str = "bonds";
+pub(super) const JOURNEYS: &str = "journeys";
+pub(super) const SIGNALS: &str = "signals";
+pub(super) const HOTLIST: &str = "hotlist";
+pub(super) const ALERTS: &str = "alerts";
+
+pub(super) const KINDS: &[Kind] = &[
+    Kind {
+        name: OBSERVATIONS,
+        summary: "what a camera saw in one frame, after detection",
+        readable: true,
+        writable: false,
+        schema: schema::<Observation>,
+        check: |node| row::<Observation>(node, Observation::check),
+    },
+    Kind {
+        name: SIGHTINGS,
+        summary: "one vehicle through one camera's view",
+        readable: true,
+        writable: true,
+        schema: schema::<Sighting>,
+        check: |node| row::<Sighting>(node, |_| Ok(())),
+    },
+    Kind {
+        name: BONDS,
+        summary: "two sightings that are one vehicle",
+        readable: false,
+        writable: false,
+        schema: || Value::Object(serde_json::Map::new()),
+        check: |_| Err(DecodeError::custom("cannot be written by hand")),
+    },
+    Kind {
+        name: JOURNEYS,
+        summary: "one vehicle through the city",
+        readable: false,
+        writable: true,
+        schema: schema::<Journey>,
+        check: |node| row::<Journey>(node, |_| Ok(())),
+    },
+    Kind {
+        name: SIGNALS,
+        summary: "what a traffic signal shows from a moment on",
+        readable: true,
+        writable: false,
+        schema: schema::<Signal>,
+        check: |node| row::<Signal>(node, |_| Ok(())),
+    },
+    Kind {
+        name: HOTLIST,
+        summary: "plates somebody looks for, a table by list and plate",
+        readable: true,
+        writable: false,
+        schema: schema::<HotlistEntry>,
+        check: |node| row::<HotlistEntry>(node, HotlistEntry::check),
+    },
+    Kind {
+        name: ALERTS,
+        summary: "what a person is told",
+        readable: false,
+        writable: true,
+        schema: schema::<Alert>,
+        check: |node| row::<Alert>(node, |_| Ok(())),
+    },
+    Kind {
+        name: REJECTED,
+        summary: "records that could not be taken, each with the reason",
+        readable: false,
+        writable: true,
+        schema: schema::<Rejected>,
+        check: |node| row::<Rejected>(node, |_| Ok(())),
+    },
+];
+
+/// JSON Schema of a type.
+pub(super) fn schema<T: JsonSchema>() -> Value {
+    schema_for!(T).to_value()
+}
+
+/// Whether a row written by hand is such a record, and whether its values can be true.
+fn row<T: DeserializeOwned>(node: &Node, check: fn(&T) -> Result<(), String>) -> Result<(), DecodeError> {
+    decode::<T>(node).and_then(|record| check(&record).map_err(DecodeError::custom))
+}

@@ -1,0 +1,73 @@
+//! What flows between steps, by kind.
+
+use std::sync::Arc;
+
+use operators::city::{Bond, Itinerary};
+use operators::{Arrived, Changes};
+use schemas::{Alert, HotlistEntry, Observation, Rejected, Sighting, Signal};
+
+/// What flows out of a source or a step.
+#[derive(Clone)]
+pub enum Port<'scope> {
+    /// What cameras saw, frame by frame, each with its place in the partition.
+    Observations(Changes<'scope, Arrived<Observation>>),
+    /// One vehicle through one camera's view.
+    Sightings(Changes<'scope, Arc<Sighting>>),
+    /// Two sightings that are one vehicle.
+    Bonds(Changes<'scope, Bond>),
+    /// One vehicle through the city, with its sightings.
+    Journeys(Changes<'scope, Itinerary>),
+    /// What traffic signals show.
+    Signals(Changes<'scope, Signal>),
+    /// Plates somebody looks for.
+    Hotlist(Changes<'scope, HotlistEntry>),
+    /// What a person is told.
+    Alerts(Changes<'scope, Alert>),
+    /// Records that could not be taken.
+    Rejected(Changes<'scope, Rejected>),
+}
+
+impl<'scope> Port<'scope> {
+    /// Both together. Panics if they are of two kinds, which a plan has ruled out.
+    #[must_use]
+    pub fn concat(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Observations(a), Self::Observations(b)) => Self::Observations(a.concat(b)),
+            (Self::Sightings(a), Self::Sightings(b)) => Self::Sightings(a.concat(b)),
+            (Self::Bonds(a), Self::Bonds(b)) => Self::Bonds(a.concat(b)),
+            (Self::Journeys(a), Self::Journeys(b)) => Self::Journeys(a.concat(b)),
+            (Self::Signals(a), Self::Signals(b)) => Self::Signals(a.concat(b)),
+            (Self::Hotlist(a), Self::Hotlist(b)) => Self::Hotlist(a.concat(b)),
+            (Self::Alerts(a), Self::Alerts(b)) => Self::Alerts(a.concat(b)),
+            (Self::Rejected(a), Self::Rejected(b)) => Self::Rejected(a.concat(b)),
+            _ => unreachable!("a plan lets only one kind flow into a port"),
+        }
+    }
+}
+
+/// Takes the changes out of a port whose kind the plan has checked.
+macro_rules! ports {
+    ($($name:ident: $variant:ident of $record:ty;)*) => {
+        impl<'scope> Port<'scope> {$(
+            #[doc = concat!("The ", stringify!($name), " in it. Panics if it holds another kind, which a plan has ruled out.")]
+            #[must_use]
+            pub fn $name(self) -> Changes<'scope, $record> {
+                match self {
+                    Self::$variant(changes) => changes,
+                    _ => unreachable!("a plan lets only {} flow here", stringify!($name)),
+                }
+            }
+        )*}
+    };
+}
+
+ports! {
+    observations: Observations of Arrived<Observation>;
+    sightings: Sightings of Arc<Sighting>;
+    bonds: Bonds of Bond;
+    journeys: Journeys of Itinerary;
+    signals: Signals of Signal;
+    hotlist: Hotlist of HotlistEntry;
+    alerts: Alerts of Alert;
+    rejected: Rejected of Rejected;
+}

@@ -1,0 +1,106 @@
+//! The command line: one file a command.
+//!
+//! ```text
+//! write    explain ─▶ schema ─▶ validate ─▶ graph ─▶ test
+//! run      run · feed · topics · tail · demo
+//! ```
+//!
+//! A command prints its result on standard output and what went wrong on standard error. The exit code is 0 when all is
+//! well, 1 when it is not, 2 when the command itself was not understood.
+
+mod demo;
+mod explain;
+mod feed;
+mod graph;
+mod job;
+mod progress;
+mod run;
+mod schema;
+mod store;
+mod tail;
+mod test;
+mod topics;
+mod validate;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// From traffic cameras to journeys, violations and alerts.
+///
+/// A job is a YAML document that says what is read, what is done and what comes out. Four are built in: city,
+/// section-speed, hotlist, custom. Begin with a copy of one of them, change it, and let the program check it.
+#[derive(Debug, Parser)]
+#[command(name = "giaolo", version, after_help = FIRST_STEPS)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const FIRST_STEPS: &str = "First steps:
+  giaolo demo                              see it work on a recorded rush hour
+  giaolo explain                           what a job can be made of
+  giaolo explain section_speed             one step: its ports, parameters, defaults and their reasons
+  giaolo validate my-job.yaml              everything that is wrong with a job, each with its line
+  giaolo test my-job.yaml                  run the examples in the job itself
+  giaolo run city --input recording/ --output results/";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Validate(validate::Validate),
+    Test(test::Test),
+    Explain(explain::Explain),
+    Schema(schema::Schema),
+    Graph(graph::Graph),
+    Feed(feed::Feed),
+    Topics(topics::Topics),
+    Tail(tail::Tail),
+    Demo(demo::Demo),
+}
+
+/// Runs a command; the exit code says whether all is well.
+#[must_use]
+pub fn run(cli: &Cli) -> ExitCode {
+    let outcome = match &cli.command {
+        Command::Run(command) => command.run(),
+        Command::Validate(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Schema(command) => command.run(),
+        Command::Graph(command) => command.run(),
+        Command::Feed(command) => command.run(),
+        Command::Topics(command) => command.run(),
+        Command::Tail(command) => command.run(),
+        Command::Demo(command) => command.run(),
+    };
+    match outcome {
+        Ok(Outcome::Well) => ExitCode::SUCCESS,
+        Ok(Outcome::NotWell) => ExitCode::FAILURE,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            _ = writeln!(io::stderr(), "giaolo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How a command ended that did what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// All is well.
+    Well,
+    /// What it looked at is not.
+    NotWell,
+}
+
+/// Prints a result.
+fn say(text: &str) -> anyhow::Result<()> {
+    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+/// Whoever reads our output has seen enough (`giaolo explain | head`): nothing is wrong.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

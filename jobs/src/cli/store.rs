@@ -1,0 +1,66 @@
+//! Where topics live: options that several commands share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::Args;
+use engine::transport::local::LocalTransport;
+use engine::transport::{TopicStore, Transport, TransportError};
+
+/// A store of topics: one file, or a Kafka cluster.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct Store {
+    /// A store in one SQLite file; it is made if it does not exist
+    #[arg(long, value_name = "FILE")]
+    pub(super) local: Option<PathBuf>,
+    /// Brokers of a Kafka cluster, host:port, separated by commas
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(super) brokers: Vec<String>,
+}
+
+impl Store {
+    /// The store, if one was named.
+    pub(super) fn open(&self) -> anyhow::Result<Option<Arc<dyn TopicStore>>> {
+        if let Some(file) = &self.local {
+            return Ok(Some(Arc::new(LocalTransport::open(file).map_err(explain)?)));
+        }
+        if self.brokers.is_empty() { Ok(None) } else { self.kafka().map(Some) }
+    }
+
+    /// The store; without one the command makes no sense.
+    pub(super) fn require(&self) -> anyhow::Result<Arc<dyn TopicStore>> {
+        match self.open()? {
+            Some(store) => Ok(store),
+            None => bail!("no store is named (hint: --local FILE, or --brokers LIST)"),
+        }
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    fn kafka(&self) -> anyhow::Result<Arc<dyn TopicStore>> {
+        bail!("this build cannot talk to Kafka (hint: build it with the feature \"kafka\")")
+    }
+
+    #[cfg(feature = "kafka")]
+    fn kafka(&self) -> anyhow::Result<Arc<dyn TopicStore>> {
+        use engine::transport::kafka::{KafkaConfig, KafkaTransport};
+        let config = KafkaConfig { brokers: self.brokers.join(","), ..KafkaConfig::default() };
+        Ok(Arc::new(KafkaTransport::new(config).map_err(explain)?))
+    }
+}
+
+/// A transport as the engine wants it.
+pub(super) fn as_transport(store: &Arc<dyn TopicStore>) -> Arc<dyn Transport> {
+    Arc::clone(store) as Arc<dyn Transport>
+}
+
+/// A failed transport with the advice it carries.
+pub(super) fn explain(error: TransportError) -> anyhow::Error {
+    let hint = error.hint.clone();
+    let error = anyhow::Error::from(error);
+    match hint {
+        Some(hint) => anyhow::anyhow!("{error:#} (hint: {hint})"),
+        None => error,
+    }
+}

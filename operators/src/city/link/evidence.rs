@@ -1,0 +1,196 @@
+//! How much speaks for two sightings being one vehicle: plate, looks, and the time the way took.
+//!
+//! All figures are natural logarithms of likelihood ratios. Travel time is judged twice: by what the road allows (free
+//! flow, then a red light or two), and by the *platoon*, the vehicles just before and after that are known to have
+//! driven the same link. At signals they bunch, so a neighbour's travel time tells ten times more than the road does.
+
+use schemas::{Body, Class, PlateKind};
+
+use super::LinkParameters;
+use super::seen::{Seen, SeenPlate};
+use crate::city::road::{CameraNumber, Road, UsualWay};
+use crate::city::similarity::{Millinats, Similarity};
+
+/// Plates whose reads (with looks) say less than this are two plates: five nats, 150 to 1.
+const SAME_PLATE: Millinats = 5_000;
+
+/// More than this plates cannot say: beyond it, the likelier travel time decides.
+const PLATE_MOST: Millinats = 12_000;
+
+/// Looks that differ: a wrong vote about class or colour, one in fifty.
+const DIFFERENT: f64 = -4.0;
+
+/// A plate's background taken for another colour.
+const OTHER_COLOUR: Millinats = -2_000;
+
+/// A camera on the way that did not see the vehicle: occluded, unplugged, or merged with its neighbour; `ln 0.06`.
+const MISSED: f64 = -2.8;
+
+/// Drivers at a camera take one of its usual links or leave the city's cameras; `ln 0.6`.
+const TURNED: f64 = -0.5;
+
+/// A way nobody commonly drives.
+const UNUSUAL: f64 = -12.0;
+
+/// Back at the same camera: round the block.
+const RETURNED: f64 = -9.0;
+
+/// How many vehicles without a readable plate pass a camera by chance, per second; `ln 0.03`.
+const STRANGERS: f64 = -3.5;
+
+/// A vehicle whose plate other cameras read is rarely unread at the next; a vehicle unread once is unread again.
+const UNREAD_ONCE: f64 = -2.0;
+
+/// Where a chain jumps a camera, the vehicle was either there unread or not seen at all.
+const JUMPED: f64 = -2.0;
+
+/// Of vehicles that drive a link in a platoon, how many keep their neighbours' travel time.
+const IN_PLATOON: f64 = 0.9;
+
+/// Neighbours further off than this, in time, say nothing.
+pub(super) const PLATOON_MS: u64 = 30_000;
+
+/// When a neighbour in the platoon left and when it arrived.
+pub(super) type Neighbour = (u64, u64);
+
+/// What the scores need to know.
+#[derive(Debug)]
+pub(super) struct Evidence {
+    pub(super) road: Road,
+    pub(super) parameters: LinkParameters,
+    similarity: Similarity,
+}
+
+impl Evidence {
+    pub(super) fn new(road: Road, parameters: LinkParameters) -> Self {
+        Self { road, parameters, similarity: Similarity::default() }
+    }
+
+    /// For `b` being the next sighting of the vehicle of `a`, by their plates; `None` if it cannot be or too little speaks for it.
+    pub(super) fn same_plate(&self, a: &Seen, b: &Seen) -> Option<Millinats> {
+        let plates = self.plates(a.plate.as_ref()?, b.plate.as_ref()?)?;
+        let looks = millinats(looks(a, b).min(0.0));
+        if plates + looks < SAME_PLATE {
+            return None;
+        }
+        Some(plates.min(PLATE_MOST) + looks / 2 + millinats(self.travel(a, b)?))
+    }
+
+    /// For `b` being the next sighting after `a`, at least one of them without a plate, at neighbouring cameras; the platoon
+    /// is that of the link between them.
+    pub(super) fn next(&self, a: &Seen, b: &Seen, platoon: [Option<Neighbour>; 2]) -> Option<Millinats> {
+        if !self.road.adjacent(a.camera, b.camera) || b.at_ms >= a.at_ms + self.parameters.nearby.ms() {
+            return None;
+        }
+        let (travel, looks) = (self.drive(a, b, platoon)?, looks(a, b));
+        let once = if a.plate.is_some() || b.plate.is_some() { UNREAD_ONCE } else { 0.0 };
+        Some(millinats(travel + looks - STRANGERS + once))
+    }
+
+    /// For `u`, without a plate, lying between `b` and `c`, which are one vehicle by their plates.
+    pub(super) fn between(&self, [b, u, c]: [&Seen; 3], platoons: [[Option<Neighbour>; 2]; 2]) -> Option<Millinats> {
+        if !self.road.adjacent(b.camera, u.camera) && !self.road.adjacent(u.camera, c.camera) {
+            return None;
+        }
+        let there = self.drive(b, u, platoons[0])? + self.drive(u, c, platoons[1])?;
+        let looks = (looks(b, u) + looks(u, c)) / 2.0;
+        Some(millinats(there - self.travel(b, c)? + looks - STRANGERS + JUMPED))
+    }
+
+    fn plates(&self, a: &SeenPlate, b: &SeenPlate) -> Option<Millinats> {
+        let layouts = a.kind == b.kind || a.kind == PlateKind::Other || b.kind == PlateKind::Other;
+        layouts.then(|| self.similarity.of(&a.read, &b.read) + if a.colour == b.colour { 0 } else { OTHER_COLOUR })
+    }
+
+    /// The likelihood of the way and its time, per second; `None` if no vehicle can do it.
+    fn travel(&self, a: &Seen, b: &Seen) -> Option<f64> {
+        let took_ms = b.at_ms.checked_sub(a.at_ms).filter(|took| *took > 0)?;
+        if a.camera == b.camera {
+            return (took_ms >= self.parameters.same_camera_gap.ms()).then_some(RETURNED);
+        }
+        if !self.road.possible(a.camera, b.camera, took_ms, self.parameters.fastest) {
+            return None;
+        }
+        let usual = self.road.usual(a.camera, b.camera).map_or(UNUSUAL, |way| {
+            let hops = f64::from(way.hops);
+            self.duration(way, took_ms) + (hops - 1.0) * MISSED + hops * TURNED
+        });
+        Some(usual.max(UNUSUAL))
+    }
+
+    /// As `travel`, with the platoon's word where there is one.
+    fn drive(&self, a: &Seen, b: &Seen, platoon: [Option<Neighbour>; 2]) -> Option<f64> {
+        let travel = self.travel(a, b)?;
+        if !self.road.adjacent(a.camera, b.camera) {
+            return Some(travel);
+        }
+        let near = |(_, arrived): &Neighbour| arrived.abs_diff(b.at_ms) < PLATOON_MS;
+        let neighbours = platoon.iter().flatten().filter(|neighbour| near(neighbour));
+        let (sum, count) =
+            neighbours.fold((0.0, 0u32), |(sum, count), neighbour| (sum + like(a, b, *neighbour, travel - TURNED), count + 1));
+        if count == 0 { Some(travel) } else { Some((sum / f64::from(count)).ln() + TURNED) }
+    }
+
+    /// The density of a travel time: nothing is faster than free flow by much, up to one red light a link is as likely as
+    /// none, more than that hardly.
+    fn duration(&self, way: UsualWay, took_ms: u64) -> f64 {
+        const RED_S: f64 = 90.0;
+        const BEYOND_S: f64 = 30.0;
+        let free_s = f64::from(way.length_cm) / self.parameters.free_flow.cms().max(1) as f64;
+        let (delay_s, red_s) = (took_ms as f64 / 1_000.0 - free_s, RED_S * f64::from(way.hops));
+        let fade = if delay_s < 0.0 { delay_s / (0.12 * free_s + 1.0) } else { (red_s - delay_s).min(0.0) / BEYOND_S };
+        fade - red_s.ln()
+    }
+}
+
+/// The density of having driven like this neighbour, or, for one in ten, like anyone.
+fn like(a: &Seen, b: &Seen, (left, arrived): Neighbour, anyone: f64) -> f64 {
+    let gap_s = arrived.abs_diff(b.at_ms) as f64 / 1_000.0;
+    let off_s = ((b.at_ms as f64 - a.at_ms as f64) - (arrived as f64 - left as f64)).abs() / 1_000.0;
+    let width_s = 2.0 + 0.3 * gap_s;
+    let alike = IN_PLATOON * (1.0 - gap_s / (2.0 * PLATOON_MS as f64 / 1_000.0));
+    alike * (-off_s / width_s).exp() / (2.0 * width_s) + (1.0 - alike) * anyone.exp()
+}
+
+/// How much class and colour say: the rarer what they share, the more.
+fn looks(a: &Seen, b: &Seen) -> f64 {
+    let class = if a.class == b.class { class_rarity(a.class) } else { DIFFERENT };
+    let body = match (a.body, b.body) {
+        (Some(one), Some(other)) if one == other => body_rarity(one),
+        (Some(_), Some(_)) => DIFFERENT,
+        _ => 0.0,
+    };
+    class + body
+}
+
+/// `-ln` of a class's share of traffic, roughly.
+fn class_rarity(class: Class) -> f64 {
+    match class {
+        Class::Car => 0.1,
+        Class::Motorbike => 0.5,
+        Class::Bus | Class::Truck => 3.0,
+        Class::Bicycle => 3.5,
+        Class::Other => 1.0,
+    }
+}
+
+/// `-ln` of a colour's share of vehicles, roughly.
+fn body_rarity(body: Body) -> f64 {
+    match body {
+        Body::White => 1.0,
+        Body::Black => 1.6,
+        Body::Silver => 1.8,
+        Body::Red => 2.0,
+        Body::Grey => 2.3,
+        Body::Blue => 2.5,
+        Body::Brown | Body::Green | Body::Yellow => 3.0,
+        Body::Other => 1.0,
+    }
+}
+
+fn millinats(nats: f64) -> Millinats {
+    (nats * 1_000.0).round() as Millinats
+}
+
+/// The link between two cameras, for looking up its platoon.
+pub(super) type Stretch = (CameraNumber, CameraNumber);

@@ -1,0 +1,44 @@
+//! What linking looks at of a sighting: small, `Copy`, and the same for revisions that bring nothing new.
+
+use schemas::{Body, Class, Id, Name, PlateColour, PlateKind, Sighting};
+
+use crate::city::road::{CameraNumber, Road};
+use crate::city::similarity::Read;
+
+/// A sighting as linking sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) id: Id,
+    pub(super) camera: CameraNumber,
+    /// When it passed. Before it crosses the stop line: when it came into view, which stays the same from frame to frame.
+    pub(super) at_ms: u64,
+    pub(super) class: Class,
+    pub(super) body: Option<Body>,
+    pub(super) plate: Option<SeenPlate>,
+}
+
+/// A plate as linking sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SeenPlate {
+    pub(super) read: Read,
+    pub(super) kind: PlateKind,
+    pub(super) colour: PlateColour,
+}
+
+impl Seen {
+    /// `None` if the city does not know the camera.
+    pub(super) fn of(sighting: &Sighting, road: &Road) -> Option<Self> {
+        let plate = sighting.plate.as_ref().and_then(|plate| {
+            let read = Read::of(plate)?;
+            Some(SeenPlate { read, kind: plate.kind, colour: plate.colour })
+        });
+        Some(Self {
+            id: sighting.id,
+            camera: road.number(sighting.camera)?,
+            at_ms: sighting.crossing(Name::of("stop")).map_or(sighting.from_ms, |crossing| crossing.at_ms),
+            class: sighting.class,
+            body: sighting.body,
+            plate,
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! Conditions in CEL over the fields of a record, compiled once and checked before they are ever asked.
+
+use std::sync::Arc;
+
+use cel::common::ast::{EntryExpr, Expr};
+use cel::{Context, ExecutionError, IdedExpr, Program, Value};
+
+use super::custom::Subject;
+
+/// A condition that compiles.
+///
+/// ```
+/// use operators::rules::Condition;
+///
+/// assert!(Condition::compile("boxes > 10 && plate.text.startsWith('88A')").is_ok());
+/// let error = Condition::compile("boxes > ").unwrap_err().to_string();
+/// assert!(error.starts_with("line 1, column 9: "), "{error}");
+/// ```
+pub struct Condition {
+    program: Program,
+    functions: Context<'static, 'static>,
+}
+
+impl std::fmt::Debug for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.program.fmt(f)
+    }
+}
+
+/// Why a condition cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConditionError {
+    /// It is longer than a condition may be.
+    #[error("is {0} bytes long; at most {most} are allowed", most = Condition::MOST)]
+    TooLong(usize),
+    /// It is not CEL.
+    #[error("line {line}, column {column}: {message}")]
+    Syntax {
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// It names a field that the record does not have.
+    #[error("line {line}, column {column}: there is no field {field}; there are {known}")]
+    UnknownField {
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// The field named.
+        field: String,
+        /// The fields there are.
+        known: String,
+    },
+    /// It fails even on a record that has every field.
+    #[error("would fail on every record: {0}")]
+    Fails(String),
+    /// It gives something else than true or false.
+    #[error("must be true or false, not {0}")]
+    NoCondition(String),
+    /// The text is not a sentence with fields in braces.
+    #[error("text: {0}")]
+    Text(String),
+}
+
+impl Condition {
+    /// The most bytes a condition may have.
+    pub const MOST: usize = 4_096;
+
+    /// Compiles a condition.
+    ///
+    /// # Errors
+    /// It is too long, or not CEL: then the error says where.
+    pub fn compile(text: &str) -> Result<Self, ConditionError> {
+        if text.len() > Self::MOST {
+            return Err(ConditionError::TooLong(text.len()));
+        }
+        let program = Program::compile(text).map_err(|errors| {
+            let first = errors.errors.first();
+            let (line, column) = first.map_or((1, 1), |error| (place(error.pos.0), place(error.pos.1)));
+            let message = first.map_or_else(|| "is not an expression".to_owned(), |error| error.msg.clone());
+            ConditionError::Syntax { line, column, message }
+        })?;
+        Ok(Self { program, functions: Context::default() })
+    }
+
+    /// Whether the condition can be asked of this kind of record.
+    ///
+    /// # Errors
+    /// It names unknown fields, fails on a record that has every field, or gives no truth value.
+    pub fn check<S: Subject>(&self) -> Result<(), ConditionError> {
+        if let Some((id, field)) = unknown(self.program.expression(), &mut S::FIELDS.to_vec()) {
+            let (line, column) = self.program.source_info().offset_for(id).unwrap_or_default();
+            let (line, column) = (place(line), place(column));
+            return Err(ConditionError::UnknownField { line, column, field: field.to_owned(), known: S::FIELDS.join(", ") });
+        }
+        let specimen = fields(&S::specimen()).map_err(ConditionError::Fails)?;
+        match self.evaluate(&specimen) {
+            Ok(Value::Bool(_)) => Ok(()),
+            Ok(value) => Err(ConditionError::NoCondition(value.type_of().to_string())),
+            // What depends on the values alone may well succeed on other records.
+            Err(ExecutionError::IndexOutOfBounds(_) | ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_)) => Ok(()),
+            Err(error) => Err(ConditionError::Fails(error.to_string())),
+        }
+    }
+
+    pub(super) fn evaluate(&self, fields: &[(String, Value)]) -> Result<Value, ExecutionError> {
+        let mut context = self.functions.new_inner_scope();
+        for (name, value) in fields {
+            context.add_variable_from_value(name.as_str(), value.clone());
+        }
+        self.program.execute(&context)
+    }
+}
+
+/// The fields of a record by name, numbers as signed integers.
+pub(super) fn fields(record: &impl Subject) -> Result<Vec<(String, Value)>, String> {
+    let value = cel::to_value(record.fields()).map_err(|error| error.to_string())?;
+    let Value::Map(map) = value else { return Err("is no object".to_owned()) };
+    let named = map.map.iter().filter_map(|(key, value)| match key {
+        cel::objects::Key::String(name) => Some((name.to_string(), signed(value))),
+        _ => None,
+    });
+    Ok(named.collect())
+}
+
+/// The same value with signed integers: CEL never compares or adds signed and unsigned ones, and literals are signed.
+fn signed(value: &Value) -> Value {
+    match value {
+        Value::UInt(n) => Value::Int(i64::try_from(*n).unwrap_or(i64::MAX)),
+        Value::List(items) => Value::List(Arc::new(items.iter().map(signed).collect())),
+        Value::Map(map) => {
+            let map = map.map.iter().map(|(key, value)| (key.clone(), signed(value))).collect();
+            Value::Map(cel::objects::Map { map: Arc::new(map) })
+        }
+        other => other.clone(),
+    }
+}
+
+/// A line or column as people count them.
+fn place(number: impl TryInto<usize>) -> usize {
+    number.try_into().unwrap_or(1).max(1)
+}
+
+/// The first name that is neither a field nor bound by a macro around it, and the node it stands at.
+fn unknown<'e>(expression: &'e IdedExpr, known: &mut Vec<&'e str>) -> Option<(u64, &'e str)> {
+    let entry = |entry: &'e EntryExpr, known: &mut Vec<&'e str>| match entry {
+        EntryExpr::StructField(field) => unknown(&field.value, known),
+        EntryExpr::MapEntry(pair) => unknown(&pair.key, known).or_else(|| unknown(&pair.value, known)),
+    };
+    match &expression.expr {
+        Expr::Ident(name) if !name.starts_with('@') && !known.contains(&name.as_str()) => Some((expression.id, name)),
+        Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => None,
+        Expr::Call(call) => call.target.iter().map(|t| &**t).chain(&call.args).find_map(|part| unknown(part, known)),
+        Expr::List(list) => list.elements.iter().find_map(|part| unknown(part, known)),
+        Expr::Map(map) => map.entries.iter().find_map(|part| entry(&part.expr, known)),
+        Expr::Struct(record) => record.entries.iter().find_map(|part| entry(&part.expr, known)),
+        Expr::Select(select) => unknown(&select.operand, known),
+        Expr::Comprehension(each) => unknown(&each.iter_range, known).or_else(|| {
+            let outside = known.len();
+            known.extend([each.iter_var.as_str(), each.accu_var.as_str()]);
+            known.extend(each.iter_var2.as_deref());
+            let found = [&each.accu_init, &each.loop_cond, &each.loop_step, &each.result].into_iter().find_map(|part| unknown(part, known));
+            known.truncate(outside);
+            found
+        }),
+    }
+}

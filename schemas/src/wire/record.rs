@@ -1,0 +1,105 @@
+//! What may stand on the wire: each record's name, its schema number and version, and what its values must satisfy.
+//!
+//! Numbers are never given twice. A row of an output table travels as [`Revised`], with the row's number plus 128.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Alert, City, HotlistEntry, Journey, Observation, Patrol, Plate, Rejected, Revised, Sighting, Signal};
+
+/// A record that may stand on the wire.
+pub trait Record: Serialize + DeserializeOwned {
+    /// What people call it.
+    const NAME: &'static str;
+    /// First byte of the header in binary formats: which record it is.
+    const SCHEMA: u8;
+    /// Second byte of the header in binary formats: which arrangement of its fields.
+    const VERSION: u8;
+
+    /// Whether the values can be true at all; the error names the first that cannot.
+    ///
+    /// # Errors
+    /// A value that no camera, signal or step of ours could mean.
+    fn check(&self) -> Result<(), String>;
+}
+
+/// Gives records their place on the wire: `Type = number "name", version, check`.
+macro_rules! records {
+    ($($type:ty = $schema:literal $name:literal, $version:literal, $check:expr;)*) => {$(
+        impl Record for $type {
+            const NAME: &'static str = $name;
+            const SCHEMA: u8 = $schema;
+            const VERSION: u8 = $version;
+
+            fn check(&self) -> Result<(), String> {
+                let check: fn(&Self) -> Result<(), String> = $check;
+                check(self)
+            }
+        }
+    )*};
+}
+
+records! {
+    City = 1 "city", 1, |_| Ok(());
+    Observation = 2 "observation", 1, Observation::check;
+    Signal = 3 "signal", 1, |_| Ok(());
+    HotlistEntry = 4 "hotlist entry", 1, HotlistEntry::check;
+    Patrol = 5 "patrol", 1, check_patrol;
+    Sighting = 6 "sighting", 1, check_sighting;
+    Journey = 7 "journey", 1, check_journey;
+    Alert = 8 "alert", 1, check_alert;
+    Rejected = 9 "rejected record", 1, |_| Ok(());
+}
+
+impl<T: Record> Record for Revised<T> {
+    const NAME: &'static str = T::NAME;
+    const SCHEMA: u8 = T::SCHEMA | 0x80;
+    const VERSION: u8 = T::VERSION;
+
+    fn check(&self) -> Result<(), String> {
+        if self.revision == 0 {
+            return Err("revision is 0; the first is 1".into());
+        }
+        self.row.check()
+    }
+}
+
+fn check_patrol(patrol: &Patrol) -> Result<(), String> {
+    let on_earth = patrol.lon_e7.unsigned_abs() <= 1_800_000_000 && patrol.lat_e7.unsigned_abs() <= 900_000_000;
+    on_earth.then_some(()).ok_or_else(|| format!("lon_e7 {}, lat_e7 {} is no place on earth", patrol.lon_e7, patrol.lat_e7))
+}
+
+fn check_sighting(sighting: &Sighting) -> Result<(), String> {
+    check_interval(sighting.from_ms, sighting.until_ms)?;
+    sighting
+        .stays
+        .iter()
+        .enumerate()
+        .try_for_each(|(i, s)| check_interval(s.from_ms, s.until_ms).map_err(|e| format!("stays[{i}]: {e}")))?;
+    sighting.plate.as_ref().map_or(Ok(()), Plate::check)
+}
+
+fn check_journey(journey: &Journey) -> Result<(), String> {
+    check_interval(journey.from_ms, journey.until_ms)?;
+    if journey.sightings.len() != journey.cameras.len() {
+        return Err(format!("{} sightings but {} cameras", journey.sightings.len(), journey.cameras.len()));
+    }
+    if journey.certainty > 1_000 {
+        return Err(format!("certainty is {} permille; at most 1000 is allowed", journey.certainty));
+    }
+    journey.plate.as_ref().map_or(Ok(()), Plate::check)
+}
+
+fn check_alert(alert: &Alert) -> Result<(), String> {
+    if alert.priority > 100 {
+        return Err(format!("priority is {}; at most 100 is allowed", alert.priority));
+    }
+    alert.plate.as_ref().map_or(Ok(()), Plate::check)
+}
+
+/// An interval of one moment is allowed: a vehicle may be seen in a single frame.
+fn check_interval(from_ms: u64, until_ms: u64) -> Result<(), String> {
+    if until_ms < from_ms {
+        return Err(format!("until_ms {until_ms} is before from_ms {from_ms}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! The published JSON Schemas in `schemas/wire/` say what the code says. `REWRITE=1` accepts a change.
+
+use schemars::JsonSchema;
+use schemas::{Alert, City, HotlistEntry, Journey, Observation, Patrol, Rejected, Revised, Sighting, Signal};
+
+use crate::hold_against;
+
+fn publish<T: JsonSchema>(name: &str) {
+    let schema = schemars::schema_for!(T);
+    hold_against(&format!("wire/{name}.json"), &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
+}
+
+#[test]
+fn schemas_of_inputs_are_the_codes() {
+    publish::<City>("city");
+    publish::<Observation>("observation");
+    publish::<Signal>("signal");
+    publish::<HotlistEntry>("hotlist_entry");
+    publish::<Patrol>("patrol");
+}
+
+#[test]
+fn schemas_of_outputs_are_the_codes() {
+    publish::<Revised<Sighting>>("sighting");
+    publish::<Revised<Journey>>("journey");
+    publish::<Revised<Alert>>("alert");
+    publish::<Rejected>("rejected");
+}

@@ -1,0 +1,220 @@
+//! A real Apache Kafka for live tests: one node on this machine, gone when it goes out of scope.
+//!
+//! ```text
+//! start ─▶ format storage ─▶ java kafka.Kafka ─▶ listening ─▶ (stop ─▶ restart)* ─▶ dropped: killed, files removed
+//! ```
+//!
+//! `make kafka` fetches its jars from Maven Central; nothing else is installed. Where Java or the jars are missing, live
+//! tests say so and pass, unless `REQUIRE_LIVE=1` asks that they do not.
+
+use std::{
+    fmt::Write,
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// How long a broker may take to listen, on a slow and busy machine.
+const START_MOST: Duration = Duration::from_secs(120);
+
+/// Small and quick to start rather than fast for long.
+const JAVA: [&str; 4] = ["-Xmx384m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+/// A running broker. Its topics live as long as it does, through [`stop`](Self::stop) and [`restart`](Self::restart).
+#[derive(Debug)]
+pub struct Broker {
+    directory: TempDir,
+    jars: PathBuf,
+    port: u16,
+    process: Option<Child>,
+}
+
+/// Why live tests cannot run on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped(pub String);
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "skipped: {}", self.0)
+    }
+}
+
+impl Broker {
+    /// Starts a broker with storage of its own and waits until it listens.
+    ///
+    /// # Errors
+    /// Java or Kafka's jars are missing.
+    ///
+    /// # Panics
+    /// Everything is there, yet the broker does not start (its log's end is in the message); or something is missing and
+    /// `REQUIRE_LIVE=1`.
+    pub fn start() -> Result<Self, Skipped> {
+        let jars = installed().inspect_err(|skipped| {
+            assert!(std::env::var_os("REQUIRE_LIVE").is_none_or(|v| v != "1"), "REQUIRE_LIVE=1, but {skipped}");
+        })?;
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let [port, controller] = free_ports();
+        let mut broker = Self { directory, jars, port, process: None };
+        fs::write(broker.path("server.properties"), properties(&broker.path("log"), port, controller)).expect("a writable directory");
+        broker.tool("kafka.tools.StorageTool", &["format", "--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config", "server.properties"]);
+        broker.restart();
+        Ok(broker)
+    }
+
+    /// What clients call `bootstrap.servers`.
+    #[must_use]
+    pub fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Makes a topic.
+    ///
+    /// # Panics
+    /// The broker refuses; what it said is in the message.
+    pub fn create_topic(&self, name: &str, partitions: u32) {
+        let partitions = partitions.to_string();
+        self.topics(&["--create", "--topic", name, "--partitions", &partitions]);
+    }
+
+    /// The names of all topics, in order.
+    ///
+    /// # Panics
+    /// The broker refuses; what it said is in the message.
+    #[must_use]
+    pub fn list_topics(&self) -> Vec<String> {
+        self.topics(&["--list"]).lines().map(String::from).collect()
+    }
+
+    /// Ends the broker at once, as a crash does; what it was sent is kept.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // Fails only where the process has already ended.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// Ends the broker if it runs and starts it anew, at the same address with the same topics; waits until it listens.
+    ///
+    /// # Panics
+    /// It does not start; its log's end is in the message.
+    pub fn restart(&mut self) {
+        self.stop();
+        let log = File::options().create(true).append(true).open(self.path("broker.log")).expect("a writable directory");
+        let mut command = self.java("kafka.Kafka", &["server.properties"]);
+        command.stdout(log.try_clone().expect("a second handle")).stderr(log);
+        let mut process = command.spawn().expect("java, which ran before");
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = process.try_wait().expect("a process of ours");
+            let waited = begin.elapsed();
+            if ended.is_some() || waited > START_MOST {
+                let _ = process.kill();
+                panic!("the broker does not listen after {waited:?} (ended: {ended:?}):\n{}", self.log_end());
+            }
+            sleep(Duration::from_millis(50));
+        }
+        self.process = Some(process);
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn java(&self, class: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("java");
+        command.args(JAVA).arg("-cp").arg(self.jars.join("*")).arg(class).args(arguments);
+        command.current_dir(self.directory.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn topics(&self, arguments: &[&str]) -> String {
+        let brokers = self.brokers();
+        self.tool("org.apache.kafka.tools.TopicCommand", &[&["--bootstrap-server", &brokers], arguments].concat())
+    }
+
+    /// Runs one of Kafka's own tools and returns what it printed.
+    fn tool(&self, class: &str, arguments: &[&str]) -> String {
+        let output = self.java(class, arguments).output().expect("java, which ran before");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{class} {arguments:?} failed:\n{text}{errors}\nthe broker:\n{}", self.log_end());
+        text
+    }
+
+    /// The last lines of the broker's log.
+    fn log_end(&self) -> String {
+        let Ok(log) = File::open(self.path("broker.log")) else { return String::new() };
+        let lines: Vec<String> = BufReader::new(log).lines().map_while(Result::ok).collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Where the jars are, if Java can run them.
+fn installed() -> Result<PathBuf, Skipped> {
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/kafka/libs");
+    let jars = std::env::var_os("KAFKA_LIBS").map_or(fetched, PathBuf::from);
+    if !jars.is_dir() {
+        return Err(Skipped(format!("no Kafka in {}; \"make kafka\" fetches it", jars.display())));
+    }
+    match Command::new("java").arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(fs::canonicalize(jars).expect("a directory that is there")),
+        _ => Err(Skipped("no Java; Kafka 4 needs version 17 or later".into())),
+    }
+}
+
+/// Ports nobody listens on just now.
+fn free_ports<const N: usize>() -> [u16; N] {
+    // All are held before one is let go, so that they differ.
+    let held = [(); N].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
+    held.map(|listener| listener.local_addr().expect("a bound port").port())
+}
+
+/// One node in both roles, on loopback alone, whose own topics need no second node.
+fn properties(log: &Path, port: u16, controller: u16) -> String {
+    let (log, port, controller) = (log.display().to_string(), port.to_string(), controller.to_string());
+    let settings = [
+        ("process.roles", "broker,controller"),
+        ("node.id", "1"),
+        ("controller.quorum.voters", &format!("1@127.0.0.1:{controller}")),
+        ("listeners", &format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}")),
+        ("advertised.listeners", &format!("PLAINTEXT://127.0.0.1:{port}")),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+        ("controller.listener.names", "CONTROLLER"),
+        ("log.dirs", &log),
+        ("auto.create.topics.enable", "false"),
+        ("num.partitions", "1"),
+        ("default.replication.factor", "1"),
+        ("min.insync.replicas", "1"),
+        ("offsets.topic.replication.factor", "1"),
+        ("offsets.topic.num.partitions", "1"),
+        ("transaction.state.log.replication.factor", "1"),
+        ("transaction.state.log.min.isr", "1"),
+        ("transaction.state.log.num.partitions", "1"),
+        ("share.coordinator.state.topic.replication.factor", "1"),
+        ("share.coordinator.state.topic.min.isr", "1"),
+        ("share.coordinator.state.topic.num.partitions", "1"),
+        // Groups form at once: no test waits for members that never come.
+        ("group.initial.rebalance.delay.ms", "0"),
+        // Small, so that index files stay small too and segments do roll within a test.
+        ("log.segment.bytes", "16777216"),
+        ("log.index.size.max.bytes", "1048576"),
+        ("log.cleaner.dedupe.buffer.size", "8388608"),
+    ];
+    settings.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "{name}={value}");
+        text
+    })
+}
