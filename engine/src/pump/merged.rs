@@ -44,7 +44,8 @@ pub(super) fn merge(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tr
         bytes += slices.iter().map(|s| s.batch.records[s.records.clone()].iter().map(super::size).sum::<usize>()).sum::<usize>();
         let marks = clock / MARK_MS != marked;
         marked = clock / MARK_MS;
-        let tick = Tick { clock, offsets: pump.lanes.iter().map(Lane::next_offset).collect(), observed_ms: vec![clock; pump.lanes.len()] };
+        let observed_ms = pump.lanes.iter().map(|lane| observed_until(lane, clock)).collect();
+        let tick = Tick { clock, offsets: pump.lanes.iter().map(Lane::next_offset).collect(), observed_ms };
         moments.push(Moment { tick, slices, marks });
         pump.clock = clock;
         if bytes >= pump.settings.epoch_bytes {
@@ -58,6 +59,12 @@ pub(super) fn merge(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tr
         pump.send(moments, false, flight);
     }
     Ok(Ending::Finished)
+}
+
+/// Until when a partition has been observed: up to the clock once it has a record, and not at all before (0), for a recording's
+/// partitions need not begin together.
+fn observed_until(lane: &Lane, clock: u64) -> u64 {
+    if lane.next_offset() == 0 { 0 } else { clock }
 }
 
 /// Reads on where nothing is left; false while a partition has not told what comes next.
