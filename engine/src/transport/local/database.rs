@@ -64,13 +64,18 @@ impl Database {
 
     /// Whether the tables are there. A file that is someone else's is an error.
     fn is_ours(&self) -> Result<bool, TransportError> {
-        let number = |sql| self.explained(|connection| connection.query_one(sql, [], |row| row.get::<_, i32>(0)));
-        match (number("PRAGMA application_id")?, number("PRAGMA user_version")?) {
+        // All of it as of one moment: another program may be making the tables just now.
+        let (tables, application, version) = self.explained(|connection| {
+            let moment = connection.unchecked_transaction()?;
+            let number = |sql| moment.query_one(sql, [], |row| row.get::<_, i32>(0));
+            Ok((number("SELECT count(*) FROM sqlite_schema")?, number("PRAGMA application_id")?, number("PRAGMA user_version")?))
+        })?;
+        match (application, version) {
             (APPLICATION, VERSION) => Ok(true),
             (APPLICATION, version) => {
                 Err(TransportError::lasting(format!("{} has tables of version {version}, this program knows {VERSION}", self.place())))
             }
-            (0, _) if number("SELECT count(*) FROM sqlite_schema")? == 0 => Ok(false),
+            (0, _) if tables == 0 => Ok(false),
             _ => Err(TransportError::lasting(format!("{} is a database, but not a topic store", self.place()))
                 .hint("Name another file; a new one is made if there is none.")),
         }
