@@ -33,6 +33,9 @@ pub struct Sighting {
     /// How far it drove against its lane's direction, net, cm; `null` when it did not.
     #[serde(default)]
     pub against_cm: Option<u32>,
+    /// When it began to, milliseconds since the epoch; `null` when it did not.
+    #[serde(default)]
+    pub against_from_ms: Option<u64>,
 }
 
 impl Sighting {

@@ -314,7 +314,6 @@ fn itinerary(sightings: &[Arc<Sighting>], certainties: &[u16], before: Option<&I
     let plates: Vec<&Plate> = sightings.iter().filter_map(|sighting| sighting.plate.as_ref()).collect();
     let same_reads =
         |before: &&Itinerary| before.sightings.iter().filter_map(|sighting| sighting.plate.as_ref()).eq(plates.iter().copied());
-    let certainty = certainties.iter().fold(1_000, |product, certainty| product * u32::from(*certainty) / 1_000);
     let journey = Journey {
         id: Id::of("journey").number(named.id.0).finish(),
         plate: before.filter(same_reads).map_or_else(|| journey_plate(&plates), |before| before.journey.plate),
@@ -322,7 +321,9 @@ fn itinerary(sightings: &[Arc<Sighting>], certainties: &[u16], before: Option<&I
         cameras: sightings.iter().map(|sighting| sighting.camera).collect(),
         from_ms: sightings.iter().map(|sighting| sighting.from_ms).min().unwrap_or_default(),
         until_ms: sightings.iter().map(|sighting| sighting.until_ms).max().unwrap_or_default(),
-        certainty: certainty as u16,
+        certainty: 1_000,
     };
-    Itinerary { journey, sightings: sightings.to_vec() }
+    let mut itinerary = Itinerary { journey, sightings: sightings.to_vec(), certainties: certainties.to_vec() };
+    itinerary.journey.certainty = itinerary.certainty(0, certainties.len());
+    itinerary
 }

@@ -12,4 +12,15 @@ pub struct Itinerary {
     pub journey: Journey,
     /// The sightings that `journey.sightings` names.
     pub sightings: Vec<Arc<Sighting>>,
+    /// How sure it is that each sighting and the next are one vehicle, permille: one less than sightings.
+    pub certainties: Vec<u16>,
+}
+
+impl Itinerary {
+    /// How sure it is that the sightings at two places, the earlier first, are one vehicle, permille.
+    #[must_use]
+    pub fn certainty(&self, from: usize, to: usize) -> u16 {
+        let bonds = self.certainties.get(from..to).unwrap_or_default();
+        bonds.iter().fold(1_000, |product, certainty| product * u32::from(*certainty) / 1_000) as u16
+    }
 }

@@ -121,8 +121,21 @@ pub trait Subject: ExchangeData {
 }
 
 impl Subject for Arc<Sighting> {
-    const FIELDS: &'static [&'static str] =
-        &["id", "camera", "class", "body", "from_ms", "until_ms", "plate", "crossings", "stays", "speed_cms", "boxes", "against_cm"];
+    const FIELDS: &'static [&'static str] = &[
+        "id",
+        "camera",
+        "class",
+        "body",
+        "from_ms",
+        "until_ms",
+        "plate",
+        "crossings",
+        "stays",
+        "speed_cms",
+        "boxes",
+        "against_cm",
+        "against_from_ms",
+    ];
 
     fn fields(&self) -> impl Serialize {
         Sighting::clone(self)
@@ -148,6 +161,7 @@ impl Subject for Arc<Sighting> {
             speed_cms: Some(1_000),
             boxes: 10,
             against_cm: Some(1),
+            against_from_ms: Some(1),
         })
     }
 }
@@ -176,7 +190,7 @@ impl Subject for Itinerary {
             until_ms: 9_000,
             certainty: 990,
         };
-        Self { journey, sightings: vec![sighting] }
+        Self { journey, sightings: vec![sighting], certainties: Vec::new() }
     }
 }
 

@@ -33,7 +33,7 @@ impl Default for WrongWayParameters {
 
 /// Raises an alert for every vehicle that drove against its lane.
 ///
-/// Evidence: the sighting, at its first backward crossing (else when it was first seen). Measured: `distance_cm`, whole metres, so that an alert is
+/// Evidence: the sighting, at its first backward crossing (else when it began to drive back). Measured: `distance_cm`, whole metres, so that an alert is
 /// not revised with every frame; 0 if only lines tell it. Limit: `distance_cm`.
 #[must_use]
 pub fn wrong_way<'scope>(
@@ -85,7 +85,8 @@ fn alert(sighting: &Sighting, map: &Map, parameters: &WrongWayParameters) -> Opt
     };
     // Where it also crossed a line forward, two vehicles may have been taken for one: whose the plate is, is not sure.
     let plate = sighting.plate.filter(|_| sighting.crossings.iter().all(|crossing| !crossing.forward));
-    let at_ms = sighting.crossings.iter().find(|crossing| !crossing.forward).map_or(sighting.from_ms, |crossing| crossing.at_ms);
+    let backward_ms = sighting.crossings.iter().find(|crossing| !crossing.forward).map(|crossing| crossing.at_ms);
+    let at_ms = backward_ms.or(sighting.against_from_ms).unwrap_or(sighting.from_ms);
     Some(Alert {
         id: Id::of(RULE).number(sighting.id.0).finish(),
         rule: Name::of(RULE),

@@ -149,5 +149,6 @@ pub(crate) fn sighting(id: u64, camera: &str, at_ms: u64, plate: &str, body: &st
         speed_cms: None,
         boxes: 20,
         against_cm: None,
+        against_from_ms: None,
     }
 }

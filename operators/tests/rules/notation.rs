@@ -84,7 +84,8 @@ pub(crate) fn itinerary(id: u64, plate: Option<Plate>, certainty: u16, sightings
         until_ms: sightings.iter().map(|s| s.until_ms).max().unwrap_or(0),
         certainty,
     };
-    Itinerary { journey, sightings }
+    let certainties = vec![certainty; sightings.len().saturating_sub(1)];
+    Itinerary { journey, sightings, certainties }
 }
 
 /// `{"id", "camera", "from", "until", "stop", "beyond", "lane", "back": {line: at}, "plate", "speed", "against", "stays"}`.
@@ -111,6 +112,7 @@ fn sighting(value: &Value) -> Arc<Sighting> {
         speed_cms: at("speed").map(|speed| speed as u32),
         boxes: 10,
         against_cm: at("against").map(|against| against as u32),
+        against_from_ms: at("against_from"),
     })
 }
 

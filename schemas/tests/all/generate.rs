@@ -57,6 +57,7 @@ generate! {
     )
         .prop_map(|((id, camera, class, body, from_ms, plate), (crossings, stays, speed_cms, boxes, against_cm))| Sighting {
             id, camera, class, body, from_ms, until_ms: u64::MAX, plate, crossings, stays, speed_cms, boxes, against_cm,
+            against_from_ms: against_cm.map(u64::from),
         });
     Journey = (Id::any(), option::of(Plate::any()), vec((Id::any(), Name::any()), 0..9), any::<u64>(), 0..=1_000_u16)
         .prop_map(|(id, plate, seen, from_ms, certainty)| {

@@ -104,6 +104,7 @@ fn what_comes_out() {
         speed_cms: None,
         boxes: 37,
         against_cm: None,
+        against_from_ms: None,
     };
     let journey = Journey {
         id: Id(7),

@@ -35,17 +35,17 @@ const UNUSUAL: f64 = -12.0;
 /// Back at the same camera: round the block.
 const RETURNED: f64 = -9.0;
 
-/// How many vehicles without a readable plate pass a camera by chance, per second; `ln 0.03`.
-const STRANGERS: f64 = -3.5;
+/// How many vehicles without a readable plate pass a camera by chance, per second; `ln 0.01`.
+const STRANGERS: f64 = -4.6;
 
 /// A vehicle whose plate other cameras read is rarely unread at the next; a vehicle unread once is unread again.
-const UNREAD_ONCE: f64 = -2.0;
+const UNREAD_ONCE: f64 = -1.8;
 
 /// Where a chain jumps a camera, the vehicle was either there unread or not seen at all.
 const JUMPED: f64 = -2.0;
 
 /// Of vehicles that drive a link in a platoon, how many keep their neighbours' travel time.
-const IN_PLATOON: f64 = 0.9;
+const IN_PLATOON: f64 = 0.8;
 
 /// Neighbours further off than this, in time, say nothing.
 pub(super) const PLATOON_MS: u64 = 30_000;

@@ -91,10 +91,9 @@ impl Linker {
             touched.sightings.extend([from, to]);
         }
         self.reopen(&mut touched);
-        self.weigh(&mut touched);
-        for (placing, _) in self.fills.settle() {
-            touched.origins.extend(origins(placing));
-        }
+        let mut moved = self.weigh(&touched);
+        moved.extend(self.fills.settle().into_iter().map(|(placing, _)| placing));
+        self.contested(moved, &mut touched);
         for origin in touched.origins {
             let bond = self.bond(origin);
             let before = match bond {
@@ -235,8 +234,9 @@ impl Linker {
         touched.origins.extend(&touched.sightings);
     }
 
-    /// Weighs anew every placing that something was touched of.
-    fn weigh(&mut self, touched: &mut Touched) {
+    /// Weighs anew every placing that something was touched of; returns those that weigh more or less than before.
+    fn weigh(&mut self, touched: &Touched) -> BTreeSet<Placing> {
+        let mut moved = BTreeSet::new();
         for placing in &touched.placings {
             let before = self.fills.score(*placing);
             let score = self.placing(*placing).filter(|score| *score > 0);
@@ -246,7 +246,21 @@ impl Linker {
             }
             // One that stands may lead elsewhere without weighing more or less: its gap may end at another sighting.
             if before != score || self.fills.stands(*placing) {
-                touched.origins.extend(origins(*placing));
+                moved.insert(*placing);
+            }
+        }
+        moved
+    }
+
+    /// Whose bonds may be another, or otherwise certain, when these placings weigh or stand otherwise: their own, those of
+    /// whoever holds what they claim, and those of whoever competes with someone who does.
+    fn contested(&self, moved: BTreeSet<Placing>, touched: &mut Touched) {
+        let holders = |placing: Placing| claims(placing).into_iter().filter_map(|claim| self.fills.holder(claim));
+        for placing in moved {
+            touched.origins.extend(origins(placing));
+            let rivals = claims(placing).into_iter().flat_map(|claim| self.fills.wanting(claim));
+            for holder in holders(placing).chain(rivals.flat_map(holders)) {
+                touched.origins.extend(origins(holder));
             }
         }
     }
@@ -273,14 +287,40 @@ impl Linker {
                 (Opening::Before(head), _) => Some(head),
                 (Opening::Gap(begin), _) => self.next(begin),
             };
-            return to.map(|to| Bond { from, to, certainty: certainty(self.fills.score(placing)) });
+            return to.map(|to| Bond { from, to, certainty: self.surety(placing) });
         }
         let to = self.next(from)?;
         if let Some(placing) = self.fills.holder(Claim::Gap(from)) {
-            return Some(Bond { from, to: placing.1, certainty: certainty(self.fills.score(placing)) });
+            return Some(Bond { from, to: placing.1, certainty: self.surety(placing) });
         }
         // Of plates that agree, the way and the time hardly matter: twelve nats of way are what an unusual one costs.
-        Some(Bond { from, to, certainty: certainty(self.plates.score((from, to)).map(|score| score + 12_000)) })
+        let nats = f64::from(self.plates.score((from, to)).unwrap_or_default()) / 1_000.0 + 12.0;
+        Some(Bond { from, to, certainty: permille(nats.exp()) })
+    }
+
+    /// How sure a placing that stands is, permille: its odds against nobody, and against every rival for what it claims.
+    fn surety(&self, placing: Placing) -> u16 {
+        let mut rivals: Vec<Placing> = claims(placing).into_iter().flat_map(|claim| self.fills.wanting(claim)).collect();
+        rivals.sort_unstable();
+        rivals.dedup();
+        let odds = |nats: Millinats| (f64::from(nats) / 1_000.0).exp();
+        let against: f64 = rivals.into_iter().filter(|rival| *rival != placing).map(|rival| odds(self.in_its_place(placing, rival))).sum();
+        permille(odds(self.weight(placing)) / (1.0 + against))
+    }
+
+    /// What speaks for a rival in the place of a placing that stands: its own weight, less what is lost where those who stand in
+    /// the rival's way must change places with it.
+    fn in_its_place(&self, placing: Placing, rival: Placing) -> Millinats {
+        let claimed = claims(placing);
+        let elsewhere = claims(rival).into_iter().filter(|claim| !claimed.contains(claim));
+        let holders: BTreeSet<Placing> = elsewhere.filter_map(|claim| self.fills.holder(claim)).collect();
+        let lost = |holder: Placing| (self.weight(holder) - self.weight(exchanged(holder, placing, rival))).max(0);
+        self.weight(rival) - holders.into_iter().map(lost).sum::<Millinats>()
+    }
+
+    /// What speaks for a placing; nothing if it is none.
+    fn weight(&self, placing: Placing) -> Millinats {
+        self.fills.score(placing).unwrap_or_default()
     }
 
     fn next(&self, id: Id) -> Option<Id> {
@@ -354,8 +394,18 @@ fn origins((opening, id): Placing) -> SmallVec<[Id; 2]> {
     }
 }
 
-/// A score as a probability, permille.
-fn certainty(score: Option<Millinats>) -> u16 {
-    let nats = f64::from(score.unwrap_or_default()) / 1_000.0;
-    (1_000.0 / (1.0 + (-nats).exp())).round().clamp(1.0, 999.0) as u16
+/// A placing after a rival took another's place: what the rival gains there, the other gets here.
+fn exchanged(holder: Placing, other: Placing, rival: Placing) -> Placing {
+    let instead = |id| if id == rival.1 { other.1 } else { id };
+    match holder.0 {
+        opening if opening == rival.0 && rival.1 == other.1 => (other.0, holder.1),
+        Opening::After(id) => (Opening::After(instead(id)), instead(holder.1)),
+        Opening::Before(id) => (Opening::Before(instead(id)), instead(holder.1)),
+        Opening::Gap(id) => (Opening::Gap(id), instead(holder.1)),
+    }
+}
+
+/// Odds as a probability, permille; nothing is ever quite certain, nor quite impossible.
+fn permille(odds: f64) -> u16 {
+    (1_000.0 * odds / (1.0 + odds)).round().clamp(1.0, 999.0) as u16
 }

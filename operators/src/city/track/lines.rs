@@ -43,6 +43,30 @@ impl GroundLine {
         (self.forward[0] * self.forward[0] * w.variance[0] + self.forward[1] * self.forward[1] * w.variance[1]).sqrt()
     }
 
+    /// How fast a vehicle moves across the line, forwards, cm/s; 0 for one that turns: whose way is more than 18 degrees off.
+    pub(super) fn approach(&self, at: &Waypoint) -> f32 {
+        let speed = dot(self.forward, at.velocity);
+        if speed > 0.95 * at.velocity[0].hypot(at.velocity[1]) { speed } else { 0.0 }
+    }
+
+    /// When and where a vehicle that was last seen before the line passes it, if it cannot stop there any more: at the latest,
+    /// braking with `braking` (cm/s²) all the way.
+    pub(super) fn unstoppable(&self, last: &Waypoint, braking: f32) -> Option<Passed> {
+        let (short, speed) = (-self.ahead(last.position), self.approach(last));
+        let left = speed * speed - 2.0 * braking * (short + self.doubt(last));
+        if short < 0.0 || speed <= 0.0 || left < 0.0 {
+            return None;
+        }
+        let seconds = (speed - (speed * speed - 2.0 * braking * short).sqrt()) / braking;
+        let position = [0, 1].map(|i| last.position[i] + last.velocity[i] * short / speed);
+        self.spans(position).then(|| Passed { at_ms: last.at_ms + (seconds * 1_000.0).round() as u64, position })
+    }
+
+    /// Whether a point lies between the line's ends, as seen across it.
+    fn spans(&self, point: Point) -> bool {
+        (0.0..=1.0).contains(&dot(self.extent, minus(point, self.from)))
+    }
+
     /// When and where a piece of path passes the line between its ends; `None` if it does not.
     ///
     /// The path between two frames is the cubic that agrees with both places and both velocities, so that a vehicle
@@ -67,8 +91,7 @@ impl GroundLine {
         // Where it passed is a matter of the straight way between the two places.
         let share = start / (start - end);
         let position = [0, 1].map(|i| from.position[i] + share * (to.position[i] - from.position[i]));
-        let along = dot(self.extent, minus(position, self.from));
-        (0.0..=1.0).contains(&along).then(|| Passed { at_ms: from.at_ms + (high * took_ms).round() as u64, position })
+        self.spans(position).then(|| Passed { at_ms: from.at_ms + (high * took_ms).round() as u64, position })
     }
 }
 

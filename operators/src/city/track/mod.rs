@@ -46,6 +46,9 @@ pub struct TrackParameters {
     pub standing_age: Duration,
     /// How much a vehicle's speed changes, cm/s² (one standard deviation). Default 300: a brisk start, a firm brake.
     pub acceleration_cm_s2: u32,
+    /// How hard a vehicle can brake, cm/s². Default 900: full braking on a dry road. One that vanishes from view too fast to stop
+    /// before the next line has crossed it.
+    pub braking_cm_s2: u32,
     /// How far a box's edge jitters, pixels (one standard deviation). Default 2.
     pub jitter_px: u32,
     /// What the jitter grows by with the box, permille of its height. Default 25.
@@ -84,6 +87,7 @@ impl Default for TrackParameters {
             age: Duration::from_ms(3_000),
             standing_age: Duration::from_ms(30_000),
             acceleration_cm_s2: 300,
+            braking_cm_s2: 900,
             jitter_px: 2,
             jitter_permille: 25,
             reach: Length::from_cm(1_000),

@@ -182,7 +182,7 @@ impl Tracker {
                     continue;
                 }
                 let (distance, determinant) = motion.surprise(&spot.footing);
-                if distance < GATE && !(believed && vehicle.turned_back(spot.footing.at)) {
+                if distance < GATE && !(believed && vehicle.turned_back(&spot.footing)) {
                     let unlike = vehicle.unlike(&frame.objects[s].bounds).min(10.0) / 2.0;
                     let cost = distance + (determinant / SURE).max(1.0).ln() + unlike;
                     self.assignment.offer(t, s, cost.min(COST_MOST - 1.0));
@@ -204,7 +204,7 @@ impl Tracker {
                     continue;
                 }
                 let off = beside(spot.footing.at, vehicle.last().position, motion.position());
-                if off < swerve && !vehicle.turned_back(spot.footing.at) {
+                if off < swerve && !vehicle.turned_back(&spot.footing) {
                     self.assignment.offer(t, s, off / swerve);
                 }
             }

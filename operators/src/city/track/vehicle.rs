@@ -11,8 +11,8 @@ use schemas::{Body, Class, Crossing, Id, Name, Object, PixelBox, Plate, PlateTex
 use smallvec::SmallVec;
 
 use super::TrackParameters;
-use super::ground::Point;
-use super::lines::{Passed, View, Waypoint};
+use super::ground::{Footing, Point};
+use super::lines::{GroundLine, Passed, View, Waypoint};
 use crate::city::vote::{Majority, Vote, certainty};
 
 const CLASSES: [Class; 5] = [Class::Car, Class::Motorbike, Class::Bus, Class::Truck, Class::Bicycle];
@@ -27,8 +27,10 @@ const STAYS_MOST: usize = 32;
 const SPEEDS_MOST: usize = 255;
 /// A vehicle faster than this drives, cm/s; one that stands seems to move a little, too.
 const DRIVING: f32 = 200.0;
-/// How far behind where it was a box may put a vehicle that drives, cm.
-const BACK: f32 = 150.0;
+/// A vehicle that is back by this much no longer sways, cm.
+const TURNED: f32 = 100.0;
+/// How far behind where it was a box may put a vehicle that drives, cm, on top of one standard deviation.
+const BACK: f32 = 100.0;
 /// A vehicle that has stood in a zone this long may be going to stay.
 const STOOD_MS: u64 = 2_000;
 /// How much of a new box's size is taken over.
@@ -90,6 +92,9 @@ pub(super) struct Vehicle {
     along_cm: f32,
     furthest_cm: f32,
     back_cm: f32,
+    /// When it was last about as far as it ever was, and when it left there for the way back that was the longest.
+    turned_ms: u64,
+    back_from_ms: u64,
     against: bool,
     speeds: Vec<u32>,
     plate: Option<Box<Vote>>,
@@ -123,6 +128,8 @@ impl Vehicle {
             along_cm: 0.0,
             furthest_cm: 0.0,
             back_cm: 0.0,
+            turned_ms: first.at_ms,
+            back_from_ms: first.at_ms,
             against: false,
             speeds: Vec::new(),
             plate: None,
@@ -172,11 +179,16 @@ impl Vehicle {
     }
 
     /// Whether it would have turned back to be there: one that was driving may have stopped while it was hidden, no more.
-    pub(super) fn turned_back(&self, at: Point) -> bool {
-        let Waypoint { position, velocity, .. } = &self.last;
+    pub(super) fn turned_back(&self, seen: &Footing) -> bool {
+        let Waypoint { position, velocity, variance, .. } = &self.last;
         let speed = velocity[0].hypot(velocity[1]);
-        let onwards = (at[0] - position[0]) * velocity[0] + (at[1] - position[1]) * velocity[1];
-        speed > DRIVING && onwards < -BACK * speed
+        let [mut onwards, mut doubt] = [0.0; 2];
+        for i in [0, 1] {
+            onwards += (seen.at[i] - position[i]) * velocity[i];
+            doubt += (seen.variance[i] + variance[i]) * velocity[i] * velocity[i];
+        }
+        // Both as far as they point along its way, times its speed.
+        speed > DRIVING && onwards < -BACK * speed - doubt.sqrt()
     }
 
     /// Whether it has been seen often enough to be believed.
@@ -202,6 +214,7 @@ impl Vehicle {
     /// A vehicle that was never read, crossed nothing, stood nowhere and drove against no one is of no use to any rule or
     /// journey: of it nothing is told.
     pub(super) fn tell_end(mut self, view: &View, parameters: &TrackParameters, out: &mut Vec<(Arc<Sighting>, isize)>) {
+        self.cross_unseen(view, parameters);
         let anything = self.plate.is_some() || !self.crossings.is_empty() || !self.stays.is_empty() || self.against;
         if anything && self.confirmed(parameters) {
             self.tell(view, parameters, out);
@@ -238,6 +251,7 @@ impl Vehicle {
             speed_cms: speeds.get(speeds.len().saturating_sub(1) / 2).copied(),
             boxes: self.boxes,
             against_cm: self.against_cm(parameters),
+            against_from_ms: self.against_cm(parameters).map(|_| self.back_from_ms),
         }
     }
 
@@ -266,7 +280,12 @@ impl Vehicle {
         if seen_through && view.before_stop(now.position) && (self.entered_by_stop || in_lanes) {
             self.along_cm += now.position[0] - self.last.position[0];
             self.furthest_cm = self.furthest_cm.max(self.along_cm);
-            self.back_cm = self.back_cm.max(self.furthest_cm - self.along_cm);
+            let back_cm = self.furthest_cm - self.along_cm;
+            if back_cm < TURNED {
+                self.turned_ms = now.at_ms;
+            } else if back_cm > self.back_cm {
+                (self.back_cm, self.back_from_ms) = (back_cm, self.turned_ms);
+            }
             let against = self.against_cm(parameters).is_some();
             self.news |= against && !self.against;
             self.against |= against;
@@ -292,6 +311,24 @@ impl Vehicle {
                 self.news = true;
             }
         }
+    }
+
+    /// Adds the lines that it must have crossed after it was last seen: it had passed another one before, and was too fast to
+    /// stop before this one. The moment told is the latest possible, for whoever brakes as hard as anyone can.
+    fn cross_unseen(&mut self, view: &View, parameters: &TrackParameters) {
+        if self.crossings.last().is_none_or(|crossing| !crossing.forward) {
+            return;
+        }
+        let ahead = view.lines.iter().zip(&self.sides).filter(|(_, side)| !side.beyond);
+        let must = |(line, side): (&GroundLine, &Side)| {
+            let just_over = side.passed.filter(|_| line.ahead(self.last.position) >= 0.0 && line.approach(&self.last) > DRIVING);
+            let passed = just_over.or_else(|| line.unstoppable(&self.last, parameters.braking_cm_s2 as f32))?;
+            // Outside the lanes it may be turning off before the line.
+            let lane = view.lane_at(passed.position, parameters.lane_margin.cm() as f32)?;
+            Some(Crossing { line: line.id, at_ms: passed.at_ms, lane: Some(lane), forward: true })
+        };
+        self.crossings.extend(ahead.filter_map(must).take(CROSSINGS_MOST.saturating_sub(self.crossings.len())));
+        self.crossings.sort_by_key(|c| (c.at_ms, c.line));
     }
 
     fn stand(&mut self, view: &View, parameters: &TrackParameters, b: &PixelBox, now: &Waypoint) {
