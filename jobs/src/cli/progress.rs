@@ -1,6 +1,7 @@
 //! How a run is told to a person, or to a program: a bar while it lasts, a table at its end.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -81,17 +82,25 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Bytes of a folder's recordings as they will be read; `None` where compressed files hide how many that is.
+/// Bytes of a folder's recordings as they will be read; about that where several were compressed into one file.
 fn plain_bytes(folder: &Path) -> Option<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(folder).ok()?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.ends_with(".gz") {
-            return None;
-        }
-        if name.ends_with(".ndjson") || name.ends_with(".bin") {
+            bytes += unpacked_bytes(&entry.path())?;
+        } else if name.ends_with(".ndjson") || name.ends_with(".bin") {
             bytes += entry.metadata().ok()?.len();
         }
     }
     Some(bytes)
+}
+
+/// How much a gzip file holds, as its last four bytes tell (RFC 1952, section 2.3.1).
+fn unpacked_bytes(file: &Path) -> Option<u64> {
+    let mut file = std::fs::File::open(file).ok()?;
+    file.seek(SeekFrom::End(-4)).ok()?;
+    let mut size = [0; 4];
+    file.read_exact(&mut size).ok()?;
+    Some(u64::from(u32::from_le_bytes(size)))
 }
