@@ -1,4 +1,7 @@
 //! One test binary.
 
+mod accuracy;
 mod broker;
 mod licences;
+mod product;
+mod same;
