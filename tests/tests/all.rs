@@ -1,6 +1,7 @@
 //! One test binary.
 
 mod accuracy;
+mod bad_input;
 mod broker;
 mod licences;
 mod product;
