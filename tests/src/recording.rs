@@ -44,6 +44,13 @@ impl Recording {
         lines(&self.hotlist)
     }
 
+    /// Moves what the equipment delivered to another time; the truth stays where it was.
+    pub fn shift(&mut self, by_ms: i64) {
+        self.observations.iter_mut().for_each(|o| (o.at_ms, o.received_ms) = (o.at_ms + by_ms, o.received_ms + by_ms));
+        self.signals.iter_mut().for_each(|s| s.at_ms += by_ms);
+        self.hotlist.iter_mut().for_each(|h| (h.from_ms, h.until_ms) = (h.from_ms + by_ms, h.until_ms + by_ms));
+    }
+
     /// Writes `input/` and `truth/` under a directory: `city.json`, and one NDJSON file for each list.
     ///
     /// # Errors

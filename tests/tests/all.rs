@@ -4,5 +4,6 @@ mod accuracy;
 mod bad_input;
 mod broker;
 mod licences;
+mod live;
 mod product;
 mod same;

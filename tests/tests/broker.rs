@@ -8,7 +8,7 @@ use std::{
 use city::broker::Broker;
 
 /// Runs kcat, another client than ours (librdkafka's own), and returns what it printed; `None` where it is not installed.
-fn kcat(brokers: &str, arguments: &[&str], input: &str) -> Option<String> {
+pub(crate) fn kcat(brokers: &str, arguments: &[&str], input: &str) -> Option<String> {
     let mut command = Command::new("kcat");
     command.args(["-b", brokers, "-q"]).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut kcat = command.spawn().ok()?;
