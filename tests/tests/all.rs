@@ -6,4 +6,5 @@ mod broker;
 mod licences;
 mod live;
 mod product;
+mod prompt;
 mod same;
