@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod bad_input;
+mod bounded;
 mod broker;
 mod licences;
 mod live;

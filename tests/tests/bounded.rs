@@ -1,0 +1,152 @@
+//! State is bounded: under a steady load for hours of the city's time, resident memory in the end is what it was at half time.
+//!
+//! Frames are made as they are read and rows are counted as they are written, so what grows is the job. Memory is that of a
+//! whole process, hence each measurement runs in one of its own.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::Arc;
+
+use city::Load;
+use city::records::{Observation, Signal};
+use engine::transport::{Batch, OutputRow, Position, Progress, Reader, Transport, TransportError, Writer};
+use serde::Serialize;
+
+use crate::product::{definition, job};
+
+/// A load as a place of topics; what is written there is forgotten.
+struct Steady(Load);
+
+impl Transport for Steady {
+    fn partitions(&self, _topic: &str) -> Result<Vec<u32>, TransportError> {
+        Ok(vec![0])
+    }
+
+    fn reader(&self, topic: &str, _partition: u32, _offset: u64) -> Result<Box<dyn Reader>, TransportError> {
+        let frame = |o: Observation| (o.received_ms, json(&o));
+        let change = |s: Signal| (s.at_ms, json(&s));
+        let records: Records = match topic {
+            "observations" => Box::new(self.0.observations().map(frame)),
+            "signals" => Box::new(self.0.signals().into_iter().map(change)),
+            _ => Box::new(std::iter::empty()),
+        };
+        Ok(Box::new(Made { records, next: 0 }))
+    }
+
+    fn writer(&self, _job: &str, _outputs: &[String]) -> Result<Box<dyn Writer>, TransportError> {
+        Ok(Box::new(Forgotten))
+    }
+}
+
+fn json(record: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(record).expect("a record is JSON")
+}
+
+/// When each record arrives, and its bytes.
+type Records = Box<dyn Iterator<Item = (i64, Vec<u8>)> + Send>;
+
+/// Records that are made when they are read.
+struct Made {
+    records: Records,
+    next: u64,
+}
+
+impl Reader for Made {
+    fn read(&mut self, most_bytes: usize, batch: &mut Batch) -> Result<Position, TransportError> {
+        while batch.bytes.len() < most_bytes {
+            let Some((arrival_ms, value)) = self.records.next() else { return Ok(Position::End) };
+            batch.push(self.next, Some(arrival_ms.unsigned_abs()), b"", Some(&value));
+            self.next += 1;
+        }
+        Ok(Position::More)
+    }
+}
+
+/// Takes everything and keeps nothing.
+struct Forgotten;
+
+impl Writer for Forgotten {
+    fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
+        Ok(Vec::new())
+    }
+
+    fn commit(&mut self, _rows: &[OutputRow], _progress: &Progress) -> Result<(), TransportError> {
+        Ok(())
+    }
+}
+
+/// Resident memory of this process, MiB.
+fn resident_mib() -> f64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("the second figure is the resident pages");
+    pages * 4_096.0 / (1 << 20) as f64
+}
+
+/// What a load leaves: the most memory in each tenth of it, and how many rows came out.
+struct Measured {
+    tenths: Vec<f64>,
+    rows: BTreeMap<String, u64>,
+}
+
+impl Measured {
+    fn of(load: &Load, definition: &str) -> Self {
+        let length_ms = (load.hours * 3_600_000.0) as u64;
+        let place: Arc<dyn Transport> = Arc::new(Steady(load.clone()));
+        let mut tenths = vec![0.0_f64; 10];
+        let report = job(definition, &load.city(), &place, &place).run(&mut |report| {
+            let tenth = report.clock.saturating_sub(city::EPOCH_MS.unsigned_abs()) * 10 / length_ms;
+            let most = &mut tenths[(tenth as usize).min(9)];
+            *most = most.max(resident_mib());
+        });
+        let report = report.unwrap();
+        assert!(report.finished);
+        println!("{load:?}: MiB by tenths {tenths:.0?}, {} records, rows {:?}", report.records, report.rows);
+        Self { tenths, rows: report.rows }
+    }
+
+    /// Holds memory to a limit, and in the end to what it was when the second half began.
+    fn hold(&self, most_mib: f64) {
+        let (half, end) = (self.tenths[5], self.tenths[9]);
+        assert!(self.tenths.iter().all(|mib| *mib <= most_mib), "more than {most_mib} MiB: {:.0?}", self.tenths);
+        // A few MiB come and go with the allocator and with what is in flight.
+        assert!(end <= half * 1.05 + 4.0, "memory grows: {:.0?} MiB", self.tenths);
+    }
+}
+
+/// The job `city` that remembers for minutes rather than hours, so that hours are many times its memory.
+fn forgetful() -> String {
+    let windows = ["link", "assemble_journeys", "hotlist", "cloned_plate"];
+    let short = definition().replace("lateness: 15 min", "lateness: 1 min");
+    windows
+        .into_iter()
+        .fold(short, |text, step| text.replacen(&format!("    step: {step}\n"), &format!("    step: {step}\n    window: 2 min\n"), 1))
+}
+
+#[test]
+fn memory_stays_flat_for_hours_of_the_citys_time() {
+    let me = std::env::current_exe().unwrap();
+    let output = Command::new(me).args(["--ignored", "--exact", "bounded::hours_of_a_small_city", "--nocapture"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    println!("{text}");
+}
+
+#[test]
+#[ignore = "the test above runs it, in a process of its own"]
+fn hours_of_a_small_city() {
+    let load = Load { seed: 1, cameras: 20, fps: 2, boxes_per_second: 80.0, sightings_per_second: 4.0, hours: 4.0 };
+    let measured = Measured::of(&load, &forgetful());
+    assert!(measured.rows["sightings"] > 50_000 && measured.rows["journeys"] > 50_000, "{:?}", measured.rows);
+    measured.hold(200.0);
+}
+
+/// The city of today, for four hours. Takes minutes:
+/// `cargo test --release -p giaolo-city --test all -- --ignored --exact bounded::four_hours_of_a_city_of_200_cameras --nocapture`
+#[test]
+#[ignore = "144 million boxes: minutes in release, much longer otherwise"]
+fn four_hours_of_a_city_of_200_cameras() {
+    let load = Load { seed: 1, cameras: 200, fps: 5, boxes_per_second: 10_000.0, sightings_per_second: 100.0, hours: 4.0 };
+    let measured = Measured::of(&load, definition());
+    assert!(measured.rows["sightings"] > 1_000_000, "{:?}", measured.rows);
+    measured.hold(1_024.0);
+}
