@@ -1,13 +1,20 @@
-//! The whole job against the truth, in cities of several seeds.
+//! The whole job against the truth: cities of several seeds, and recordings of a real quarter's rush hour where they are at hand.
 //!
 //! A city of some minutes has few cases of each rule, so each figure is the mean over all cities, weighted by its cases.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
 
 use city::judge::Score;
+use city::records::City;
+use city::truth::Truth;
 use city::{Plan, simulate};
+use engine::transport::file::FileTransport;
+use engine::transport::memory::MemoryTransport;
 
-use crate::product::replay;
+use crate::product::{Told, definition, job, replay};
 
 /// A figure of a score: its name, its value, and of how many cases it is.
 type Figure = (&'static str, Option<f64>, usize);
@@ -113,4 +120,48 @@ fn perfect_equipment_leaves_no_excuse() {
         _ => Some(0.995),
     };
     hold("clean cities", &scores((1..=8).map(|seed| Plan::new(seed, 12, 600).clean())), 0, floor);
+}
+
+/// Where recordings lie that are no part of this repository; none of them is needed.
+fn recordings() -> PathBuf {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/acosta");
+    std::env::var_os("GIAOLO_RECORDING_DATA").map_or(beside, PathBuf::from)
+}
+
+/// The score of a recording that is kept as an archive; `None` where there is none.
+fn score_of_archive(name: &str) -> Option<Score> {
+    let archive = recordings().join(name).with_extension("tar.xz");
+    if !archive.is_file() {
+        println!("skipped: there is no {}", archive.display());
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let unpacked = Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(folder.path()).status().unwrap();
+    assert!(unpacked.success(), "{} cannot be unpacked", archive.display());
+    let at = if folder.path().join("input").is_dir() { folder.path().to_owned() } else { folder.path().join(name) };
+    let (map, truth) = (City::read(&at.join("input/city.json")).unwrap(), Truth::read(&at.join("truth")).unwrap());
+    let source = Arc::new(FileTransport::new(at.join("input"), &["received_ms", "at_ms"]));
+    let sink = MemoryTransport::default();
+    let run = job(definition(), &map, &(source as _), &(Arc::new(sink.clone()) as _));
+    assert!(run.run(&mut |_| ()).unwrap().finished);
+    let told = Told::in_memory(&sink);
+    told.finals();
+    Some(told.score(&truth, &map))
+}
+
+#[test]
+fn a_recorded_rush_hour_is_seen_as_it_was() {
+    let floor = |name: &str| if name == "section_speed recall" { Some(0.90) } else { promised(name) };
+    if let Some(score) = score_of_archive("acosta") {
+        hold("Acosta", &[score], 0, floor);
+    }
+}
+
+#[test]
+fn a_recording_without_faults_leaves_no_excuse() {
+    if let Some(score) = score_of_archive("acosta-clean") {
+        // The other rules have no case in five minutes of twelve cameras.
+        let told = ["sightings", "journeys", "hotlist", "red_light", "section_speed"];
+        hold("Acosta, clean", &[score], 0, |name| told.iter().any(|of| name.starts_with(of)).then_some(0.995));
+    }
 }
