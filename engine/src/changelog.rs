@@ -184,7 +184,8 @@ impl<T: ExchangeData> Changelog<T> {
             return;
         }
         let Some(shown) = row.as_ref().or(entry.and_then(|e| e.row.as_ref())) else { return };
-        let due = (self.spec.settles_ms)(shown).saturating_add(self.lateness_ms).max(entry.map_or(0, |e| e.due));
+        // Where the clock jumps, a row may come after its time: it is told first, and final a moment later.
+        let due = (self.spec.settles_ms)(shown).saturating_add(self.lateness_ms).max(entry.map_or(0, |e| e.due)).max(now);
         let revision = entry.map_or(0, |e| e.revision) + 1;
         let standing = if row.is_some() { Standing::Provisional } else { Standing::Withdrawn };
         out.push((now, self.encode(id, shown, revision, standing)));
