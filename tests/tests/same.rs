@@ -11,7 +11,7 @@ use engine::transport::file::FileTransport;
 use engine::transport::local::LocalTransport;
 use schemas::wire::{Format, Record};
 
-use crate::product::{TABLES, Told, assert_same, definition, feed, input, job, replay};
+use crate::product::{TABLES, Told, assert_same, definition, feed, in_memory, input, job, replay};
 
 /// Small, and yet with some of everything.
 fn recording() -> Recording {
@@ -116,4 +116,18 @@ fn cameras_may_come_in_any_order_within_the_lateness() {
             assert_same(&format!("seed {seed}, mix {mix}, up to {lateness_ms} ms late"), &in_order, &mixed);
         }
     }
+}
+
+#[test]
+fn a_clock_that_jumps_leaves_proper_changelogs() {
+    // The list comes ten days after the frames: at that moment the clock passes everything it could still have changed.
+    let recording = simulate(&Plan::new(5, 5, 180));
+    let memory = in_memory(&Recording { hotlist: Vec::new(), ..recording.clone() });
+    let days_later = recording.observations.last().unwrap().received_ms.unsigned_abs() + 10 * 86_400_000;
+    recording.hotlist_lines().iter().for_each(|line| memory.append("hotlist", 0, days_later, line.as_bytes()));
+    let place: Arc<dyn Transport> = Arc::new(memory.clone());
+    assert!(job(definition(), &recording.city, &place, &place).run(&mut |_| ()).unwrap().finished);
+    let told = Told::in_memory(&memory);
+    told.finals();
+    assert_eq!(told.rows("sightings").len(), replay(&recording, |_| ()).rows("sightings").len());
 }
