@@ -42,7 +42,9 @@ impl Feed {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let store = self.store.require()?;
         let recording = FileTransport::new(&self.dir, ARRIVAL_FIELDS);
-        for topic in topics(&self.dir)? {
+        let topics = topics(&self.dir)?;
+        let began_ms = began_ms(&recording, &topics)?;
+        for topic in topics {
             let partitions = match store.partitions(&topic) {
                 Ok(partitions) => partitions.len(),
                 Err(_) => {
@@ -50,13 +52,21 @@ impl Feed {
                     self.partitions as usize
                 }
             };
-            let records = self.feed(&recording, store.as_ref(), &topic, partitions as u64)?;
+            let records = self.feed(&recording, store.as_ref(), &topic, partitions as u64, began_ms)?;
             say(&format!("{topic:<14} {:>12} records over {partitions} partitions\n", HumanCount(records).to_string()))?;
         }
         Ok(Outcome::Well)
     }
 
-    fn feed(&self, recording: &FileTransport, store: &dyn TopicStore, topic: &str, partitions: u64) -> anyhow::Result<u64> {
+    /// `began_ms` is the arrival of records before any with an arrival of its own.
+    fn feed(
+        &self,
+        recording: &FileTransport,
+        store: &dyn TopicStore,
+        topic: &str,
+        partitions: u64,
+        began_ms: Option<u64>,
+    ) -> anyhow::Result<u64> {
         let mut count = 0;
         for partition in recording.partitions(topic).map_err(explain)? {
             let mut reader = recording.reader(topic, partition, 0).map_err(explain)?;
@@ -67,7 +77,7 @@ impl Feed {
                 let keys: Vec<String> = batch.records.iter().map(|record| self.key_of(batch.value(record).unwrap_or_default())).collect();
                 let records = batch.records.iter().zip(&keys).map(|(record, key)| NewRecord {
                     partition: (Id::of("partition").with(key.as_bytes()).finish().0 % partitions) as u32,
-                    arrival_ms: record.arrival_ms,
+                    arrival_ms: record.arrival_ms.or(began_ms),
                     key: key.as_bytes(),
                     value: batch.value(record),
                 });
@@ -88,6 +98,20 @@ impl Feed {
         let key = |group: &String| group.split('+').map(|field| value.get(field)?.as_str()).collect::<Option<Vec<_>>>();
         self.key.iter().find_map(key).map_or_else(String::new, |parts| parts.join("/"))
     }
+}
+
+/// When a recording began: the earliest arrival of a partition's first records. What tells no time of its own, as a list, was
+/// there then. A store would put the time at which it is fed, and a replay would find the list after everything else.
+fn began_ms(recording: &FileTransport, topics: &std::collections::BTreeSet<String>) -> anyhow::Result<Option<u64>> {
+    let mut earliest = None;
+    for topic in topics {
+        for partition in recording.partitions(topic).map_err(explain)? {
+            let mut batch = Batch::default();
+            recording.reader(topic, partition, 0).and_then(|mut reader| reader.read(READ_BYTES, &mut batch)).map_err(explain)?;
+            earliest = earliest.into_iter().chain(batch.records.iter().filter_map(|record| record.arrival_ms)).min();
+        }
+    }
+    Ok(earliest)
 }
 
 /// The topics a folder has recordings of.
