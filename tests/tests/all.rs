@@ -8,4 +8,5 @@ mod licences;
 mod live;
 mod product;
 mod prompt;
+mod restart;
 mod same;
