@@ -27,7 +27,7 @@ const REAL: &[(&str, f64)] = &[
     ("journeys idf1", 0.92),
     ("journeys plate_exact", 0.95),
     ("section_speed precision", 0.99),
-    ("section_speed recall", 0.85),
+    ("section_speed recall", 0.87),
     ("red_light precision", 0.95),
     ("red_light recall", 0.90),
     ("wrong_way precision", 1.0),
@@ -101,13 +101,8 @@ fn scores(plans: impl Iterator<Item = Plan>) -> Vec<Score> {
 
 #[test]
 fn cities_are_seen_as_they_are() {
-    let floor = |name: &str| match name {
-        // One box just beyond a metre still ends a stay, and the next begins anew: one stop of thirty is lost.
-        "no_stopping recall" => Some(0.96),
-        _ => promised(name),
-    };
-    // One suspicion, of a vehicle that one of the two cameras could not read, is of another vehicle.
-    hold("cities", &scores((1..=10).map(|seed| Plan::new(seed, 12, 1_200))), 1, floor);
+    // One vehicle that one of the two cameras could not read is taken for another: one bond in some hundreds is wrong.
+    hold("cities", &scores((1..=10).map(|seed| Plan::new(seed, 12, 1_200))), 1, promised);
 }
 
 #[test]
@@ -115,8 +110,6 @@ fn perfect_equipment_leaves_no_excuse() {
     let floor = |name: &str| match name {
         // No camera dies there.
         "camera_silent precision" | "camera_silent recall" => None,
-        // The bound in the driver's favour takes two metres off the way at each end, which the judge's margin does not.
-        "section_speed recall" => Some(0.98),
         _ => Some(0.995),
     };
     hold("clean cities", &scores((1..=8).map(|seed| Plan::new(seed, 12, 600).clean())), 0, floor);
@@ -151,7 +144,11 @@ fn score_of_archive(name: &str) -> Option<Score> {
 
 #[test]
 fn a_recorded_rush_hour_is_seen_as_it_was() {
-    let floor = |name: &str| if name == "section_speed recall" { Some(0.90) } else { promised(name) };
+    let floor = |name: &str| match name {
+        // A wanted vehicle was read just before its camera died. It is told, rightly; the judge leaves out cases in an outage.
+        "hotlist precision" => Some(0.975),
+        _ => promised(name),
+    };
     if let Some(score) = score_of_archive("acosta") {
         hold("Acosta", &[score], 0, floor);
     }

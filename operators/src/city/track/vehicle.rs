@@ -337,11 +337,15 @@ impl Vehicle {
         let still = (parameters.still.cm() as f32).max(width / 4.0);
         if distance(self.standing.at, now.position) > still {
             let stood = self.stood.take().into_iter().chain([self.standing]).find(|s| s.stays_from.is_some());
-            self.stood = stood.filter(|s| now.at_ms - s.until_ms <= parameters.age.ms());
-            self.standing = match self.stood.take_if(|s| distance(s.at, now.position) <= still) {
-                Some(stood) => stood,
-                None => Standing::at(now),
-            };
+            self.stood = stood;
+            self.standing = Standing::at(now);
+        }
+        // It had not moved: a box or two were mistaken.
+        let back = |s: &mut Standing| now.at_ms - s.until_ms <= parameters.age.ms() && distance(s.at, now.position) <= still;
+        if self.standing.stays_from.is_none()
+            && let Some(stood) = self.stood.take_if(back)
+        {
+            self.standing = stood;
         }
         self.standing.hold(now);
         let stood_ms = now.at_ms - self.standing.from_ms;
