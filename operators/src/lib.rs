@@ -1,7 +1,7 @@
 //! The verbs of Giaolo: collections in, collections out. No I/O and no wall clock.
 //!
 //! ```text
-//! stream   for any stream: fold, interval_join, as_of_join, retain, deduplicate, suppress …
+//! stream   for any stream: fold, interval_join, as_of_join, retain, deduplicate, suppress, sessionize
 //! city     words to meaning: track ─▶ link ─▶ assemble_journeys
 //! rules    meaning to alerts: section_speed, red_light, hotlist …
 //! ```

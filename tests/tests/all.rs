@@ -4,6 +4,7 @@ mod accuracy;
 mod bad_input;
 mod bounded;
 mod broker;
+mod demo;
 mod licences;
 mod live;
 mod product;

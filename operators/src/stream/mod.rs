@@ -1,14 +1,25 @@
 //! Verbs for any stream, whatever its records mean.
 
+mod as_of_join;
+mod deduplicate;
 mod fold;
 mod index;
 mod interval_join;
 mod interval_self_join;
+mod reconsider;
+mod retain;
+mod sessionize;
+mod suppress;
 mod timeline;
 
+pub use as_of_join::as_of_join;
+pub use deduplicate::deduplicate;
 pub use fold::fold;
 pub use interval_join::{Interval, interval_join};
 pub use interval_self_join::interval_self_join;
+pub use retain::retain;
+pub use sessionize::{Sessions, sessionize};
+pub use suppress::{suppress, suppress_memory_ms};
 
 use differential_dataflow::VecCollection;
 

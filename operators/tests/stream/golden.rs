@@ -11,7 +11,7 @@ use std::fmt::Write;
 
 use datadriven::TestCase;
 use operators::Changes;
-use operators::stream::{Interval, interval_join, interval_self_join};
+use operators::stream::{Interval, Sessions, as_of_join, deduplicate, interval_join, interval_self_join, sessionize, suppress};
 
 use super::harness::{Change, Verb, run, table_at};
 
@@ -56,12 +56,25 @@ fn script(case: &mut TestCase) -> String {
     let lateness_ms = number("lateness") as u64;
     let (lower_ms, upper_ms) = (number("lower"), number("upper"));
     let interval = Interval { lower_ms, upper_ms, lateness_ms };
+    let (window_ms, gap_ms, longest_ms) = (number("window") as u64, number("gap") as u64, number("longest") as u64);
+    let sessions = Sessions { gap_ms, longest_ms, lateness_ms };
     let pair = |a: &Row, b: &Row| Some(format!("{} {} {}", a.1, a.2, b.2));
+    let one = |row: Row| format!("{} {}", row.1, row.2);
     match case.directive.as_str() {
         "interval_join" => {
             show(&case.input, move |rows| interval_join(only(rows.clone(), "left"), only(rows, "right"), "Join", by, by, interval, pair))
         }
         "interval_self_join" => show(&case.input, move |rows| interval_self_join(rows, "Join", by, interval, pair)),
+        "as_of_join" => show(&case.input, move |rows| {
+            let shown = |a: &Row, b: &Row| Some(format!("{} {} {}", a.1, a.2, b.3));
+            as_of_join(only(rows.clone(), "left"), only(rows, "right"), "Join", by, by, lateness_ms, shown)
+        }),
+        "deduplicate" => show(&case.input, move |rows| deduplicate(rows, "First", by, window_ms, lateness_ms).map(one)),
+        "suppress" => show(&case.input, move |rows| suppress(rows, "Once", by, window_ms, lateness_ms).map(one)),
+        "sessionize" => show(&case.input, move |rows| {
+            let told = |rows: &[(u64, &Row)]| Some(format!("{} {}..{} × {}", rows[0].1.1, rows[0].0, rows[rows.len() - 1].0, rows.len()));
+            sessionize(rows, "Sessions", by, sessions, told)
+        }),
         other => panic!("no verb {other:?}"),
     }
 }

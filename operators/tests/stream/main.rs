@@ -7,3 +7,4 @@
 mod golden;
 mod harness;
 mod interval_join;
+mod verbs;
