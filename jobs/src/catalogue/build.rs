@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use operators::city::{JourneyParameters, LinkParameters, TrackParameters, assemble_journeys, link, track};
-use operators::rules::{self, ClonedPlateParameters, HotlistParameters, RedLightParameters};
+use operators::rules::verbs::{self, AsOfJoinParameters, IntervalJoinParameters, SeriesParameters, SessionizeParameters};
+use operators::rules::{self, ClonedPlateParameters, ConditionError, HotlistParameters, RedLightParameters};
 use operators::{Changes, Observed};
 use schemas::{City, Duration};
 
@@ -16,6 +17,39 @@ pub struct Context {
     pub city: Arc<City>,
     /// How late evidence may come and still count.
     pub lateness: Duration,
+}
+
+/// What a plan has ruled out.
+fn checked<T>(error: ConditionError) -> T {
+    unreachable!("a plan has checked this: {error}")
+}
+
+/// Alerts made of records of any kind that conditions can be asked of.
+macro_rules! alerts {
+    ($port:expr, |$records:ident| $verb:expr) => {
+        match $port {
+            Port::Journeys($records) => $verb.unwrap_or_else(checked),
+            Port::Alerts($records) => $verb.unwrap_or_else(checked),
+            other => {
+                let $records = other.sightings();
+                $verb.unwrap_or_else(checked)
+            }
+        }
+    };
+}
+
+/// Records of the same kind, made of records of any kind that conditions can be asked of.
+macro_rules! each {
+    ($port:expr, |$records:ident| $verb:expr) => {
+        match $port {
+            Port::Journeys($records) => Port::Journeys($verb.unwrap_or_else(checked)),
+            Port::Alerts($records) => Port::Alerts($verb.unwrap_or_else(checked)),
+            other => {
+                let $records = other.sightings();
+                Port::Sightings($verb.unwrap_or_else(checked))
+            }
+        }
+    };
 }
 
 /// Builds a step. `inputs` and what is returned are in the order of the entry's ports; `observed` tells, where a step
@@ -62,7 +96,29 @@ pub fn build<'scope>(
             Port::Journeys(journeys) => rules::custom(journeys, city, parameters),
             other => rules::custom(other.sightings(), city, parameters),
         }
-        .unwrap_or_else(|error| unreachable!("a plan has checked the condition: {error}")),
+        .unwrap_or_else(checked),
+        Step::Filter(parameters) => return vec![each!(next(), |records| verbs::filter(records, &parameters))],
+        Step::Retain(parameters) => return vec![each!(next(), |records| Ok(verbs::retain(records, &parameters)))],
+        Step::Deduplicate(parameters) => {
+            let parameters = SeriesParameters { lateness, ..parameters };
+            return vec![each!(next(), |records| verbs::deduplicate(records, &parameters))];
+        }
+        Step::Suppress(parameters) => {
+            let parameters = SeriesParameters { lateness, ..parameters };
+            return vec![each!(next(), |records| verbs::suppress(records, &parameters))];
+        }
+        Step::Sessionize(parameters) => {
+            let parameters = SessionizeParameters { lateness, ..parameters };
+            alerts!(next(), |records| verbs::sessionize(records, city, parameters))
+        }
+        Step::IntervalJoin(parameters) => {
+            let (left, right) = (next().sightings(), next().sightings());
+            verbs::interval_join(left, right, city, IntervalJoinParameters { lateness, ..parameters }).unwrap_or_else(checked)
+        }
+        Step::AsOfJoin(parameters) => {
+            let (left, entries) = (next(), next().hotlist());
+            alerts!(left, |records| verbs::as_of_join(records, entries, city, AsOfJoinParameters { lateness, ..parameters }))
+        }
     };
     vec![Port::Alerts(alerts)]
 }

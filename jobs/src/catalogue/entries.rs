@@ -7,17 +7,21 @@
 use engine::definition::Parameters;
 use engine::plan::{Entry, InputPort, OutputPort, REJECTED, Reading};
 use operators::city::{JourneyParameters, LinkParameters, TrackParameters};
+use operators::rules::verbs::{
+    AsOfJoinParameters, FilterParameters, IntervalJoinParameters, RetainParameters, SeriesParameters, SessionizeParameters,
+};
 use operators::rules::{
     CameraSilentParameters, ClonedPlateParameters, CustomParameters, HotlistParameters, NoStoppingParameters, PointSpeedParameters,
     RedLightParameters, SectionSpeedParameters, WrongWayParameters,
 };
+use operators::stream::suppress_memory_ms;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Step;
-use super::conditions::check_custom;
+use super::conditions::{check_custom, check_verb};
 use super::kinds::{ALERTS, BONDS, HOTLIST, JOURNEYS, OBSERVATIONS, SIGHTINGS, SIGNALS, schema};
 
 pub(super) const ENTRIES: &[Entry<Step>] = &[
@@ -109,7 +113,60 @@ pub(super) const ENTRIES: &[Entry<Step>] = &[
             &[InputPort { name: "records", kinds: &[SIGHTINGS, JOURNEYS], optional: false }],
         )
     },
+    verb::<FilterParameters>("filter", "Keeps the records for which a condition holds, written in CEL.", |p| read(p, |_| 0, Step::Filter)),
+    verb::<RetainParameters>("retain", "Lets records change only so long after their time; then they stay as they are.", |p| {
+        read(p, |retain: &RetainParameters| retain.window.ms(), Step::Retain)
+    }),
+    verb::<SeriesParameters>(
+        "deduplicate",
+        "Of records of one series, each less than a window after the one before, lets only the first stand.",
+        |p| read(p, |series: &SeriesParameters| series.window.ms(), Step::Deduplicate),
+    ),
+    verb::<SeriesParameters>(
+        "suppress",
+        "Of records of one series lets one stand, which holds back the others for a window; then the next.",
+        |p| read(p, |series: &SeriesParameters| suppress_memory_ms(series.window.ms()), Step::Suppress),
+    ),
+    Entry {
+        read: |p| read(p, |s: &SessionizeParameters| s.longest.ms().saturating_add(2 * s.gap.ms()), Step::Sessionize),
+        check: Some(check_verb),
+        ..rule::<SessionizeParameters>("sessionize", "Raises one alert for each series of records that follow each other closely.", &[ANY])
+    },
+    Entry {
+        read: |p| read(p, |join: &IntervalJoinParameters| join.within.ms(), Step::IntervalJoin),
+        check: Some(check_verb),
+        ..rule::<IntervalJoinParameters>(
+            "interval_join",
+            "Raises an alert for each pair of sightings that are equal in some fields, one so long after the other.",
+            &[
+                InputPort { name: "left", kinds: &[SIGHTINGS], optional: false },
+                InputPort { name: "right", kinds: &[SIGHTINGS], optional: false },
+            ],
+        )
+    },
+    Entry {
+        read: |p| read(p, |_| 0, Step::AsOfJoin),
+        check: Some(check_verb),
+        ..rule::<AsOfJoinParameters>(
+            "as_of_join",
+            "Raises an alert for each record and the hotlist entry that was in force at its time.",
+            &[ANY, one(&[HOTLIST])],
+        )
+    },
 ];
+
+/// Records of any kind that conditions can be asked of.
+const ANY: InputPort = InputPort { name: "records", kinds: &[SIGHTINGS, JOURNEYS, ALERTS], optional: false };
+
+/// An entry that gives records of the kind it takes.
+const fn verb<P: JsonSchema>(
+    name: &'static str,
+    summary: &'static str,
+    read: fn(&mut Parameters<'_>) -> Option<Reading<Step>>,
+) -> Entry<Step> {
+    let outputs = &[OutputPort { name: "records", kind: None }];
+    Entry { name, summary, inputs: &[ANY], outputs, schema: manual::<P>, read, check: Some(check_verb) }
+}
 
 /// An input port called after the one kind it takes.
 const fn one(kinds: &'static [&'static str; 1]) -> InputPort {

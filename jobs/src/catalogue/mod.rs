@@ -21,6 +21,9 @@ pub use port::Port;
 use engine::definition::decode;
 use engine::plan::{Catalogue, Entry, Kind, Resource};
 use operators::city::{JourneyParameters, LinkParameters, TrackParameters};
+use operators::rules::verbs::{
+    AsOfJoinParameters, FilterParameters, IntervalJoinParameters, RetainParameters, SeriesParameters, SessionizeParameters,
+};
 use operators::rules::{
     CameraSilentParameters, ClonedPlateParameters, CustomParameters, HotlistParameters, NoStoppingParameters, PointSpeedParameters,
     RedLightParameters, SectionSpeedParameters, WrongWayParameters,
@@ -59,6 +62,20 @@ pub enum Step {
     CameraSilent(CameraSilentParameters),
     /// A condition written in the definition.
     Custom(CustomParameters),
+    /// The records for which a condition holds.
+    Filter(FilterParameters),
+    /// The records, as long as they may change.
+    Retain(RetainParameters),
+    /// The first record of each series.
+    Deduplicate(SeriesParameters),
+    /// One record of each series a window.
+    Suppress(SeriesParameters),
+    /// An alert for each series.
+    Sessionize(SessionizeParameters),
+    /// An alert for each pair of sightings.
+    IntervalJoin(IntervalJoinParameters),
+    /// An alert for each record and the entry in force.
+    AsOfJoin(AsOfJoinParameters),
 }
 
 impl Catalogue for Traffic {

@@ -61,6 +61,9 @@ pub enum ConditionError {
     /// It gives something else than true or false.
     #[error("must be true or false, not {0}")]
     NoCondition(String),
+    /// It names fields to compare records by that they do not have, or none.
+    #[error("{0}")]
+    Key(String),
     /// The text is not a sentence with fields in braces.
     #[error("text: {0}")]
     Text(String),
@@ -92,19 +95,28 @@ impl Condition {
     /// # Errors
     /// It names unknown fields, fails on a record that has every field, or gives no truth value.
     pub fn check<S: Subject>(&self) -> Result<(), ConditionError> {
-        if let Some((id, field)) = unknown(self.program.expression(), &mut S::FIELDS.to_vec()) {
+        self.check_over(S::FIELDS, &fields(&S::specimen()).map_err(ConditionError::Fails)?)
+    }
+
+    /// Whether it can be asked of these fields, given what each of them holds.
+    pub(super) fn check_over(&self, known: &[&str], specimen: &[(String, Value)]) -> Result<(), ConditionError> {
+        if let Some((id, field)) = unknown(self.program.expression(), &mut known.to_vec()) {
             let (line, column) = self.program.source_info().offset_for(id).unwrap_or_default();
             let (line, column) = (place(line), place(column));
-            return Err(ConditionError::UnknownField { line, column, field: field.to_owned(), known: S::FIELDS.join(", ") });
+            return Err(ConditionError::UnknownField { line, column, field: field.to_owned(), known: known.join(", ") });
         }
-        let specimen = fields(&S::specimen()).map_err(ConditionError::Fails)?;
-        match self.evaluate(&specimen) {
+        match self.evaluate(specimen) {
             Ok(Value::Bool(_)) => Ok(()),
             Ok(value) => Err(ConditionError::NoCondition(value.type_of().to_string())),
             // What depends on the values alone may well succeed on other records.
             Err(ExecutionError::IndexOutOfBounds(_) | ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_)) => Ok(()),
             Err(error) => Err(ConditionError::Fails(error.to_string())),
         }
+    }
+
+    /// Whether it holds; one that fails does not.
+    pub(super) fn holds(&self, fields: &[(String, Value)]) -> bool {
+        matches!(self.evaluate(fields), Ok(Value::Bool(true)))
     }
 
     pub(super) fn evaluate(&self, fields: &[(String, Value)]) -> Result<Value, ExecutionError> {

@@ -10,7 +10,6 @@
 
 use std::sync::Arc;
 
-use cel::Value;
 use differential_dataflow::ExchangeData;
 use schemars::JsonSchema;
 use schemas::{Alert, City, Evidence, Id, Journey, Name, Plate, Quantities, Sighting};
@@ -69,8 +68,7 @@ pub fn custom<'scope, S: Subject>(
     let (map, name) = (Map::new(city), parameters.name);
     let alerts = records.flat_map(move |record| {
         let fields = fields(&record).ok()?;
-        let holds = matches!(condition.evaluate(&fields), Ok(Value::Bool(true)));
-        holds.then(|| alert(&record, template.fill(&fields), &map, &parameters))
+        condition.holds(&fields).then(|| alert(&record, template.fill(&fields), &map, &parameters))
     });
     Ok(raise(alerts, name.as_str()))
 }

@@ -4,6 +4,7 @@
 //! violates, else it is a suspicion. What a rule says is a function of the evidence it has, so late evidence corrects it.
 
 mod condition;
+mod keyed;
 mod lengths;
 mod map;
 mod raise;
@@ -17,6 +18,7 @@ pub mod no_stopping;
 pub mod point_speed;
 pub mod red_light;
 pub mod section_speed;
+pub mod verbs;
 pub mod wrong_way;
 
 pub use camera_silent::{CameraSilentParameters, camera_silent};
@@ -24,6 +26,7 @@ pub use cloned_plate::{ClonedPlateParameters, cloned_plate};
 pub use condition::{Condition, ConditionError};
 pub use custom::{CustomParameters, Subject, custom};
 pub use hotlist::{HotlistParameters, hotlist};
+pub use keyed::check_by;
 pub use no_stopping::{NoStoppingParameters, no_stopping};
 pub use point_speed::{PointSpeedParameters, point_speed};
 pub use red_light::{RedLightParameters, red_light};

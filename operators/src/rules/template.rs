@@ -42,7 +42,8 @@ impl Template {
     }
 }
 
-fn field<'f>(path: &[String], fields: &'f [(String, Value)]) -> Option<&'f Value> {
+/// What stands at a path of names, outermost first.
+pub(super) fn field<'f>(path: &[String], fields: &'f [(String, Value)]) -> Option<&'f Value> {
     let (first, inner) = path.split_first()?;
     let outermost = fields.iter().find(|(name, _)| name == first).map(|(_, value)| value);
     inner.iter().fold(outermost, |value, name| match value {
@@ -51,7 +52,8 @@ fn field<'f>(path: &[String], fields: &'f [(String, Value)]) -> Option<&'f Value
     })
 }
 
-fn written(value: Option<&Value>) -> String {
+/// A value as a sentence shows it.
+pub(super) fn written(value: Option<&Value>) -> String {
     match value {
         Some(Value::String(text)) => text.to_string(),
         Some(Value::Int(number)) => number.to_string(),
