@@ -106,8 +106,8 @@ fn began_ms(recording: &FileTransport, topics: &std::collections::BTreeSet<Strin
     let mut earliest = None;
     for topic in topics {
         for partition in recording.partitions(topic).map_err(explain)? {
-            let mut batch = Batch::default();
-            recording.reader(topic, partition, 0).and_then(|mut reader| reader.read(READ_BYTES, &mut batch)).map_err(explain)?;
+            let (mut reader, mut batch) = (recording.reader(topic, partition, 0).map_err(explain)?, Batch::default());
+            while batch.records.is_empty() && reader.read(READ_BYTES, &mut batch).map_err(explain)? != Position::End {}
             earliest = earliest.into_iter().chain(batch.records.iter().filter_map(|record| record.arrival_ms)).min();
         }
     }
