@@ -2,6 +2,9 @@
 
 use std::process::{Command, Output};
 
+use engine::transport::local::LocalTransport;
+use engine::transport::{Batch, Transport};
+
 fn giaolo(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_giaolo")).args(arguments).output().unwrap()
 }
@@ -59,4 +62,77 @@ fn a_job_that_is_not_there_is_an_error_with_a_suggestion() {
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("did you mean \"city\"?"));
     assert_eq!(giaolo(&["walk"]).status.code(), Some(2));
+}
+
+/// What the program says when it cannot do what it was asked: quickly, by its exit code, and without a panic.
+fn refused(arguments: &[&str]) -> String {
+    let began = std::time::Instant::now();
+    let output = giaolo(arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(began.elapsed().as_secs() < 30, "it took {:?} to say {text}", began.elapsed());
+    assert!(text.contains("giaolo: ") && text.contains("(hint: ") && !text.contains("panicked"), "{text}");
+    text
+}
+
+#[test]
+fn what_is_missing_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (results, store, map) = (at("results"), at("city.db"), at("city.json"));
+    std::fs::write(&map, r#"{"name":"none","centres":[],"cameras":[],"links":[],"sections":[]}"#).unwrap();
+    assert!(refused(&["run", "city", "--city", &map, "--input", &at("missing"), "--output", &results]).contains("missing"));
+    assert!(refused(&["run", "city", "--city", &map, "--input", &at(""), "--output", &results]).contains("observations"));
+    assert!(refused(&["run", "city", "--city", &map, "--local", &store, "--bounded"]).contains("observations"));
+    assert!(refused(&["run", "city", "--city", &map, "--output", &results]).contains("--input"));
+}
+
+#[test]
+#[cfg(feature = "kafka")]
+fn a_broker_that_is_down_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = folder.path().join("city.json");
+    std::fs::write(&map, r#"{"name":"none","centres":[],"cameras":[],"links":[],"sections":[]}"#).unwrap();
+    // A port that was free a moment ago: nobody listens there.
+    let broker = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    assert!(refused(&["run", "city", "--city", map.to_str().unwrap(), "--brokers", &broker, "--bounded"]).contains(&broker));
+}
+
+#[test]
+fn a_definition_with_a_cycle_or_bytes_that_are_no_text_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.yaml");
+    let text = jobs::ready::ready("city").unwrap().text;
+    std::fs::write(&path, text.replace("step: track\n    from: observations", "step: link\n    from: sightings")).unwrap();
+    let wrong = giaolo(&["validate", path.to_str().unwrap()]);
+    let told = String::from_utf8(wrong.stdout).unwrap();
+    assert!(wrong.status.code() == Some(1) && told.contains("mine.yaml:") && told.contains("sightings"), "{told}");
+    std::fs::write(&path, b"version: 1\njob: \xff\xfe\n").unwrap();
+    let wrong = giaolo(&["validate", path.to_str().unwrap()]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8(wrong.stderr).unwrap().contains("mine.yaml"));
+}
+
+#[test]
+fn a_recording_that_was_fed_gives_what_its_files_give() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let [recording, results, store, map] = ["recording", "results", "city.db", "recording/city.json"].map(at);
+    std::fs::create_dir(&recording).unwrap();
+    let write = |name: &str, lines: &str| std::fs::write(folder.path().join("recording").join(name), lines).unwrap();
+    write("city.json", r#"{"name":"none","centres":[],"cameras":[],"links":[],"sections":[]}"#);
+    write("observations.ndjson", r#"{"camera":"c1","frame":1,"at_ms":1767250800000,"objects":[],"received_ms":1767250800100}"#);
+    write("signals.ndjson", r#"{"head":"h","state":"red","at_ms":1767250801000,"error_ms":50}"#);
+    let entry = r#"{"list":"stolen","plate":"88A12345","kind":"car","priority":90,"reason":"case","from_ms":1,"until_ms":2}"#;
+    write("hotlist.ndjson", entry);
+    out(&["feed", &recording, "--local", &store]);
+    out(&["run", "city", "--local", &store, "--city", &map, "--bounded"]);
+    out(&["run", "city", "--input", &recording, "--output", &results]);
+    let rejected = std::fs::read_to_string(folder.path().join("results/rejected.ndjson")).unwrap();
+    assert_eq!(out(&["tail", "rejected", "--local", &store]), rejected);
+    // A list is there from the recording's beginning, whenever it is fed.
+    let fed = LocalTransport::open(store).unwrap();
+    let mut batch = Batch::default();
+    fed.reader("hotlist", 0, 0).unwrap().read(1 << 20, &mut batch).unwrap();
+    assert_eq!(batch.records[0].arrival_ms, Some(1_767_250_800_100));
 }
