@@ -113,13 +113,11 @@ impl Measured {
     }
 }
 
-/// The job `city` that remembers for minutes rather than hours, so that hours are many times its memory.
-fn forgetful() -> String {
-    let windows = ["link", "assemble_journeys", "hotlist", "cloned_plate"];
-    let short = definition().replace("lateness: 15 min", "lateness: 1 min");
-    windows
-        .into_iter()
-        .fold(short, |text, step| text.replacen(&format!("    step: {step}\n"), &format!("    step: {step}\n    window: 2 min\n"), 1))
+/// The job `city` with another lateness and, for all steps that look so far back, another window.
+fn remembering(lateness: &str, window: &str) -> String {
+    let begin = definition().replace("lateness: 15 min", &format!("lateness: {lateness}"));
+    let steps = ["link", "assemble_journeys", "hotlist", "cloned_plate"].map(|step| format!("    step: {step}\n"));
+    steps.iter().fold(begin, |text, step| text.replacen(step, &format!("{step}    window: {window}\n"), 1))
 }
 
 #[test]
@@ -135,7 +133,7 @@ fn memory_stays_flat_for_hours_of_the_citys_time() {
 #[ignore = "the test above runs it, in a process of its own"]
 fn hours_of_a_small_city() {
     let load = Load { seed: 1, cameras: 20, fps: 2, boxes_per_second: 80.0, sightings_per_second: 4.0, hours: 4.0 };
-    let measured = Measured::of(&load, &forgetful());
+    let measured = Measured::of(&load, &remembering("1 min", "2 min"));
     assert!(measured.rows["sightings"] > 50_000 && measured.rows["journeys"] > 50_000, "{:?}", measured.rows);
     measured.hold(200.0);
 }
@@ -146,7 +144,7 @@ fn hours_of_a_small_city() {
 #[ignore = "144 million boxes: minutes in release, much longer otherwise"]
 fn four_hours_of_a_city_of_200_cameras() {
     let load = Load { seed: 1, cameras: 200, fps: 5, boxes_per_second: 10_000.0, sightings_per_second: 100.0, hours: 4.0 };
-    let measured = Measured::of(&load, definition());
+    let measured = Measured::of(&load, &remembering("15 min", "30 min"));
     assert!(measured.rows["sightings"] > 1_000_000, "{:?}", measured.rows);
     measured.hold(1_024.0);
 }
