@@ -3,6 +3,7 @@
 mod accuracy;
 mod bad_input;
 mod bounded;
+mod bounds;
 mod broker;
 mod demo;
 mod licences;

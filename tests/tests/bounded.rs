@@ -12,7 +12,7 @@ use city::records::{Observation, Signal};
 use engine::transport::{Batch, OutputRow, Position, Progress, Reader, Transport, TransportError, Writer};
 use serde::Serialize;
 
-use crate::product::{definition, job};
+use crate::product::{job, remembering};
 
 /// A load as a place of topics; what is written there is forgotten.
 struct Steady(Load);
@@ -111,13 +111,6 @@ impl Measured {
         // A few MiB come and go with the allocator and with what is in flight.
         assert!(end <= half * 1.05 + 4.0, "memory grows: {:.0?} MiB", self.tenths);
     }
-}
-
-/// The job `city` with another lateness and, for all steps that look so far back, another window.
-fn remembering(lateness: &str, window: &str) -> String {
-    let begin = definition().replace("lateness: 15 min", &format!("lateness: {lateness}"));
-    let steps = ["link", "assemble_journeys", "hotlist", "cloned_plate"].map(|step| format!("    step: {step}\n"));
-    steps.iter().fold(begin, |text, step| text.replacen(step, &format!("{step}    window: {window}\n"), 1))
 }
 
 #[test]

@@ -31,6 +31,13 @@ pub(crate) fn definition() -> &'static str {
     ready("city").expect("a ready job").text
 }
 
+/// The job `city` with another lateness and, for all steps that look so far back, another window.
+pub(crate) fn remembering(lateness: &str, window: &str) -> String {
+    let begin = definition().replace("lateness: 15 min", &format!("lateness: {lateness}"));
+    let steps = ["link", "assemble_journeys", "hotlist", "cloned_plate"].map(|step| format!("    step: {step}\n"));
+    steps.iter().fold(begin, |text, step| text.replacen(step, &format!("{step}    window: {window}\n"), 1))
+}
+
 /// A job over a map, bounded, with one worker; the caller changes what it wants otherwise.
 pub(crate) fn job(definition: &str, map: &City, source: &Arc<dyn Transport>, sink: &Arc<dyn Transport>) -> Run {
     let plan = Plan::read(&Traffic, "test.yaml", definition).unwrap_or_else(|problems| panic!("{problems}"));

@@ -119,6 +119,23 @@ fn cameras_may_come_in_any_order_within_the_lateness() {
 }
 
 #[test]
+fn signals_and_lists_may_come_after_the_vehicles() {
+    for seed in 0..4 {
+        let recording = simulate(&Plan::new(seed, 8, 400));
+        let memory = in_memory(&Recording { signals: Vec::new(), hotlist: Vec::new(), ..recording.clone() });
+        // All of them within the lateness, yet long after the last frame.
+        let after_ms = recording.observations.last().unwrap().received_ms.unsigned_abs();
+        recording.signal_lines().iter().for_each(|line| memory.append("signals", 0, after_ms + 5_000, line.as_bytes()));
+        recording.hotlist_lines().iter().for_each(|line| memory.append("hotlist", 0, after_ms + 5_000, line.as_bytes()));
+        let place: Arc<dyn Transport> = Arc::new(memory.clone());
+        assert!(job(definition(), &recording.city, &place, &place).run(&mut |_| ()).unwrap().finished);
+        let told = Told::in_memory(&memory);
+        assert!(told.rows("alerts").iter().any(|row| row.contains("\"rule\":\"red_light\"")), "seed {seed} has a red light");
+        assert_same(&format!("seed {seed}, signals last"), &replay(&recording, |_| ()), &told);
+    }
+}
+
+#[test]
 fn a_clock_that_jumps_leaves_proper_changelogs() {
     // The list comes ten days after the frames: at that moment the clock passes everything it could still have changed.
     let recording = simulate(&Plan::new(5, 5, 180));
