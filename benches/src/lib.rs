@@ -1,1 +1,32 @@
-//! Placeholder.
+//! One benchmark for each promise of the README, each run against the plain single-threaded program that does the same work.
+//!
+//! ```text
+//! benches/city.rs        NDJSON and bincode to alerts, the whole job
+//! benches/track.rs       boxes to sightings
+//! benches/judge.rs       sightings to journeys to alerts
+//! benches/plate_join.rs  reads of 200 cameras, joined by plate and time
+//! benches/decode.rs      bytes to records
+//!
+//! race       who does the same work faster: contenders run in turn, medians and ratios are printed
+//! stopwatch  wall time, processor time, and that of the busiest thread
+//! recording  the city that is measured      plate_reads  the reads that are joined
+//! dataflows  the product's operators        plain        the programs they are held against
+//! ```
+//!
+//! `cargo bench -p giaolo-benches` runs them all; `GIAOLO_RECORDING` names a folder with `city.json`, `observations.ndjson`,
+//! `signals.ndjson` and `hotlist.ndjson` to be measured instead of the synthetic city. Without `--bench`, or with `--test`,
+//! everything runs once at a small size and only the answers are compared.
+
+pub mod dataflows;
+pub mod plain;
+pub mod plate_reads;
+pub mod race;
+pub mod recording;
+pub mod stopwatch;
+
+/// Whether everything is to run once and small: under `cargo test`, or with `--test` or `--quick`.
+#[must_use]
+pub fn quick() -> bool {
+    let given = |name: &str| std::env::args().any(|argument| argument == name);
+    !given("--bench") || given("--test") || given("--quick")
+}
