@@ -6,7 +6,7 @@
 //! interval_join · as_of_join                    two kinds of records in, one alert for each pair
 //! ```
 //!
-//! What they mean for streams is said in [`stream`](crate::stream); here they meet the words of a definition. A record that
+//! What they mean for streams is said in [`stream`]; here they meet the words of a definition. A record that
 //! lacks a field it is to be compared by meets no other.
 
 use std::sync::Arc;
