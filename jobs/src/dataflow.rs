@@ -9,7 +9,7 @@ use engine::plan::{Plan, PlannedOutput, PlannedSource, Wire};
 use engine::{Flow, Job, Mark, Raw, Refusal, RefusalReason, Rejection, RowSpec, Standing};
 use operators::{Arrived, Changes, Observed};
 use schemas::wire::{Format, Record};
-use schemas::{Alert, HotlistEntry, Id, Journey, Name, Observation, Place, Reason, Rejected, Revised, Sighting, Signal, Status};
+use schemas::{Alert, Duration, HotlistEntry, Id, Journey, Name, Observation, Place, Reason, Rejected, Revised, Sighting, Signal, Status};
 
 use crate::catalogue::{Context, Port, Step, build};
 
@@ -29,7 +29,8 @@ impl Job for Dataflow {
             let inputs = planned.inputs.iter().filter_map(|wires| join(wires, &sources, &steps)).collect();
             let first = planned.inputs.first().and_then(|wires| wires.first());
             let observed = || observe(flow, first.and_then(|wire| self.source_of(*wire)));
-            let outputs = build(&planned.step, inputs, observed, &self.context);
+            let changing = Duration::from_ms(planned.memory_ms);
+            let outputs = build(&planned.step, inputs, observed, &self.context, changing);
             steps.push(outputs);
         }
         for output in &self.plan.outputs {

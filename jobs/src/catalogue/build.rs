@@ -53,7 +53,8 @@ macro_rules! each {
 }
 
 /// Builds a step. `inputs` and what is returned are in the order of the entry's ports; `observed` tells, where a step
-/// asks for it, how far the source of its first input has been read.
+/// asks for it, how far the source of its first input has been read; `changing` is how long after their time what flows in
+/// may still change, the windows of the steps before it included.
 ///
 /// # Panics
 /// The inputs are not those of the entry, which a plan has ruled out.
@@ -62,6 +63,7 @@ pub fn build<'scope>(
     inputs: Vec<Port<'scope>>,
     observed: impl FnOnce() -> Changes<'scope, Observed>,
     context: &Context,
+    changing: Duration,
 ) -> Vec<Port<'scope>> {
     let (city, lateness) = (Arc::clone(&context.city), context.lateness);
     let mut inputs = inputs.into_iter();
@@ -100,24 +102,24 @@ pub fn build<'scope>(
         Step::Filter(parameters) => return vec![each!(next(), |records| verbs::filter(records, &parameters))],
         Step::Retain(parameters) => return vec![each!(next(), |records| Ok(verbs::retain(records, &parameters)))],
         Step::Deduplicate(parameters) => {
-            let parameters = SeriesParameters { lateness, ..parameters };
+            let parameters = SeriesParameters { lateness: changing, ..parameters };
             return vec![each!(next(), |records| verbs::deduplicate(records, &parameters))];
         }
         Step::Suppress(parameters) => {
-            let parameters = SeriesParameters { lateness, ..parameters };
+            let parameters = SeriesParameters { lateness: changing, ..parameters };
             return vec![each!(next(), |records| verbs::suppress(records, &parameters))];
         }
         Step::Sessionize(parameters) => {
-            let parameters = SessionizeParameters { lateness, ..parameters };
+            let parameters = SessionizeParameters { lateness: changing, ..parameters };
             alerts!(next(), |records| verbs::sessionize(records, city, parameters))
         }
         Step::IntervalJoin(parameters) => {
             let (left, right) = (next().sightings(), next().sightings());
-            verbs::interval_join(left, right, city, IntervalJoinParameters { lateness, ..parameters }).unwrap_or_else(checked)
+            verbs::interval_join(left, right, city, IntervalJoinParameters { lateness: changing, ..parameters }).unwrap_or_else(checked)
         }
         Step::AsOfJoin(parameters) => {
             let (left, entries) = (next(), next().hotlist());
-            alerts!(left, |records| verbs::as_of_join(records, entries, city, AsOfJoinParameters { lateness, ..parameters }))
+            alerts!(left, |records| verbs::as_of_join(records, entries, city, AsOfJoinParameters { lateness: changing, ..parameters }))
         }
     };
     vec![Port::Alerts(alerts)]
