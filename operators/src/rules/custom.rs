@@ -42,11 +42,13 @@ pub struct CustomParameters {
     pub priority: u8,
 }
 
-fn custom_name() -> Name {
+/// What alerts are named after whose author gives no name.
+pub(super) fn custom_name() -> Name {
     Name::of("custom")
 }
 
-fn middle_priority() -> u8 {
+/// The priority of alerts whose author gives none.
+pub(super) fn middle_priority() -> u8 {
     50
 }
 

@@ -17,7 +17,7 @@ use schemas::{Alert, City, Duration, HotlistEntry, Id, Name, Quantities, Sightin
 use serde::{Deserialize, Serialize};
 
 use super::condition::{Condition, ConditionError, fields};
-use super::custom::{Description, Subject};
+use super::custom::{Description, Subject, custom_name, middle_priority};
 use super::keyed::{Keyed, Keyless, check_by, keyed, object};
 use super::map::Map;
 use super::raise::raise;
@@ -157,14 +157,6 @@ fn no_time() -> Duration {
 
 fn two() -> u32 {
     2
-}
-
-fn custom_name() -> Name {
-    Name::of("custom")
-}
-
-fn middle_priority() -> u8 {
-    50
 }
 
 fn always() -> String {

@@ -15,10 +15,10 @@ use std::hash::Hash;
 use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::{AsCollection, ExchangeData};
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
 
+use super::interval_join::Side;
 use super::timeline::spread;
 use super::{Changes, Clock, fold};
 
@@ -88,13 +88,6 @@ where
             keys.retain(|_, rows| rows.forget(now.saturating_sub(lateness_ms)));
         }
     })
-}
-
-/// A row of either side.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-enum Side<L, R> {
-    Left(L),
-    Right(R),
 }
 
 /// The rows of one key: those of the left with how often each is there and what was told of it, those of the right by time.

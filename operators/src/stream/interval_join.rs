@@ -123,7 +123,7 @@ where
 
 /// A change of either side.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-enum Side<L, R> {
+pub(super) enum Side<L, R> {
     Left(L),
     Right(R),
 }
