@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::merged::MARK_MS;
 use super::{Ending, InFlight, Lane, Pump};
 use crate::clock::JobClock;
 use crate::epoch::Moment;
@@ -14,7 +13,7 @@ const SILENT_START: Duration = Duration::from_secs(10);
 pub(super) fn live(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, TransportError> {
     let started = Instant::now();
     let mut clock = JobClock::new(pump.clock, pump.settings.patience_ms);
-    let (mut marked, mut last_sent) = (0, Instant::now());
+    let mut last_sent = Instant::now();
     loop {
         if pump.stopping() {
             return Ok(Ending::Stopped);
@@ -29,14 +28,12 @@ pub(super) fn live(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tra
         let waiting = began.duration_since(started) < SILENT_START && pump.lanes.iter().any(|lane| !lane.answered());
         let lagging = pump.lanes.iter().filter(|lane| !lane.caught_up() && lane.arrival_ms() > 0);
         let now = clock.advance(if waiting { pump.clock.max(1) } else { wall_ms }, lagging.map(Lane::arrival_ms)).max(pump.clock + 1);
-        let marks = now / MARK_MS != marked;
         let idle = last_sent.elapsed() >= pump.settings.idle_commit.min(Duration::from_secs(1));
         if !slices.is_empty() || (idle && !waiting) {
-            marked = now / MARK_MS;
             last_sent = began;
             let observed_ms = pump.lanes.iter().map(|lane| if lane.caught_up() { wall_ms } else { lane.arrival_ms() }).collect();
             let tick = Tick { clock: now, offsets: pump.lanes.iter().map(Lane::next_offset).collect(), observed_ms };
-            if !pump.send(vec![Moment { tick, slices, marks }], false, flight) {
+            if !pump.send(vec![Moment { marks: pump.marks(now), tick, slices }], false, flight) {
                 return Ok(Ending::Stopped);
             }
         }

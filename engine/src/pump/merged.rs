@@ -9,12 +9,9 @@ use crate::clock::tick_of;
 use crate::epoch::Moment;
 use crate::transport::{Tick, TransportError};
 
-/// Observed times are told to the dataflow at most this often, on the job clock.
-pub(super) const MARK_MS: u64 = 1_000;
-
 pub(super) fn merge(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, TransportError> {
     let mut moments = Vec::new();
-    let (mut bytes, mut marked) = (0, 0);
+    let mut bytes = 0;
     loop {
         if pump.stopping() {
             return Ok(Ending::Stopped);
@@ -42,8 +39,7 @@ pub(super) fn merge(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tr
             }
         }
         bytes += slices.iter().map(|s| s.batch.records[s.records.clone()].iter().map(super::size).sum::<usize>()).sum::<usize>();
-        let marks = clock / MARK_MS != marked;
-        marked = clock / MARK_MS;
+        let marks = pump.marks(clock);
         let observed_ms = pump.lanes.iter().map(|lane| observed_until(lane, clock)).collect();
         let tick = Tick { clock, offsets: pump.lanes.iter().map(Lane::next_offset).collect(), observed_ms };
         moments.push(Moment { tick, slices, marks });

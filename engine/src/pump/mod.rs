@@ -50,6 +50,9 @@ pub(crate) enum Ending {
     Stopped,
 }
 
+/// Observed times are told to the dataflow at most this often, on the job clock.
+const MARK_MS: u64 = 1_000;
+
 /// What is in flight between reading and commit.
 #[derive(Default)]
 struct InFlight {
@@ -80,6 +83,11 @@ impl Pump {
             replay::replay(self, history, flight)?;
         }
         if self.settings.bounded { merged::merge(self, flight) } else { live::live(self, flight) }
+    }
+
+    /// Whether the observed times are told at the moment that comes next: the first of each [`MARK_MS`], whoever came before.
+    fn marks(&self, next: u64) -> bool {
+        next / MARK_MS != self.clock / MARK_MS
     }
 
     fn stopping(&self) -> bool {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::merged::MARK_MS;
 use super::{InFlight, Pump};
 use crate::epoch::{Moment, Slice};
 use crate::transport::{PartitionProgress, Progress, TransportError};
@@ -10,7 +9,7 @@ use crate::transport::{PartitionProgress, Progress, TransportError};
 /// Replays what the history covers; its rows are known already and are not committed again.
 pub(super) fn replay(pump: &mut Pump, history: &[Progress], flight: &mut InFlight) -> Result<(), TransportError> {
     let Some(last) = history.last() else { return Ok(()) };
-    let (mut moments, mut bytes, mut marked) = (Vec::new(), 0, 0);
+    let (mut moments, mut bytes) = (Vec::new(), 0);
     for progress in history {
         let places = places(pump, &progress.partitions)?;
         for tick in &progress.ticks {
@@ -24,8 +23,7 @@ pub(super) fn replay(pump: &mut Pump, history: &[Progress], flight: &mut InFligh
             for (place, observed) in places.iter().zip(&tick.observed_ms) {
                 full.observed_ms[*place] = *observed;
             }
-            let marks = tick.clock / MARK_MS != marked;
-            marked = tick.clock / MARK_MS;
+            let marks = pump.marks(tick.clock);
             moments.push(Moment { tick: full, slices, marks });
             pump.clock = tick.clock;
             if bytes >= pump.settings.epoch_bytes {
