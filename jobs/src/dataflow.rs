@@ -69,12 +69,12 @@ fn publish<'scope>(flow: &mut Flow<'scope>, output: &PlannedOutput, tables: Vec<
     let topic = &output.topic;
     match output.kind {
         "sightings" => {
-            let rows = together(tables, |port| port.sightings().map(|row| Sighting::clone(&row)));
-            flow.publish(topic, rows, spec("vn.giaolo.sighting", |row| row.id, |row| row.until_ms, |row| row.until_ms));
+            let rows = together(tables, Port::sightings);
+            flow.publish(topic, rows, spec("vn.giaolo.sighting", |row: &Arc<Sighting>| row.id, |row| row.until_ms, |row| row.until_ms));
         }
         "journeys" => {
-            let rows = together(tables, |port| port.journeys().map(|row| row.journey));
-            flow.publish(topic, rows, spec("vn.giaolo.journey", |row: &Journey| row.id, |row| row.until_ms, |row| row.until_ms));
+            let rows = together(tables, |port| port.journeys().map(|row| Arc::clone(&row.journey)));
+            flow.publish(topic, rows, spec("vn.giaolo.journey", |row: &Arc<Journey>| row.id, |row| row.until_ms, |row| row.until_ms));
         }
         "alerts" => {
             let rows = together(tables, Port::alerts);

@@ -15,6 +15,7 @@ pub struct Observation {
     /// When the frame was taken, by the camera's clock: milliseconds since the epoch.
     pub at_ms: u64,
     /// What was detected.
+    #[serde(deserialize_with = "read_objects")]
     pub objects: Vec<Object>,
     /// In recordings only: when the line reached the centre, milliseconds since the epoch.
     #[serde(default)]
@@ -38,6 +39,29 @@ impl Observation {
         }
         self.objects.iter().enumerate().try_for_each(|(i, o)| o.check().map_err(|e| format!("objects[{i}]: {e}")))
     }
+}
+
+/// Reads objects with room for eight at once: most frames have no more, and growing there step by step costs a tenth of
+/// reading a frame.
+fn read_objects<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Object>, D::Error> {
+    struct Objects;
+    impl<'de> serde::de::Visitor<'de> for Objects {
+        type Value = Vec<Object>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a sequence")
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Object>, A::Error> {
+            let mut objects = Vec::new();
+            while let Some(object) = seq.next_element()? {
+                if objects.is_empty() {
+                    objects.reserve(seq.size_hint().map_or(8, |more| (more + 1).min(Observation::OBJECTS_MOST)));
+                }
+                objects.push(object);
+            }
+            Ok(objects)
+        }
+    }
+    d.deserialize_seq(Objects)
 }
 
 /// One detected vehicle.

@@ -57,7 +57,7 @@ pub fn assemble(city: &City, changes: &[Change]) -> usize {
         let mut bonds: Vec<(Bond, isize)> = Vec::new();
         linker.apply(now, &mut sightings, &mut bonds);
         parts.extend(bonds.drain(..).map(|(bond, diff)| (Part::Bond(bond), diff)));
-        let mut itineraries: Vec<(Itinerary, isize)> = Vec::new();
+        let mut itineraries: Vec<(Arc<Itinerary>, isize)> = Vec::new();
         assembler.apply(now, &mut parts, &mut itineraries);
         for (itinerary, diff) in &itineraries {
             standing += alerts(itinerary, &sections, &parameters).len() as isize * diff;

@@ -6,6 +6,8 @@ use crate::plate_reads::{Alerts, PlateRead};
 
 /// Rows fetched into the cache together.
 const BLOCK: usize = 64;
+/// Rows of a chain fetched.
+const DEPTH: usize = 8;
 /// How far event times may be out of order, milliseconds.
 const DISORDER_MS: u64 = 2_000;
 /// No row.
@@ -77,7 +79,7 @@ impl Ring {
         for (row, read) in rows.iter_mut().zip(block) {
             *row = self.newest[self.hash(read.plate)];
         }
-        for _ in 0..4 {
+        for _ in 0..DEPTH {
             for row in &mut rows[..block.len()] {
                 *row = self.rows[self.place(*row)].earlier;
             }

@@ -14,11 +14,11 @@ use super::kinds::{ALERTS, JOURNEYS};
 /// Whether a custom rule can be asked of the kind of record that flows into it.
 pub(super) fn check_custom(step: &Step, kind: &str, parameters: &mut Parameters<'_>) {
     let Step::Custom(custom) = step else { return };
-    let checked = if kind == JOURNEYS { check::<Itinerary>(&custom.condition) } else { check::<Arc<Sighting>>(&custom.condition) };
+    let checked = if kind == JOURNEYS { check::<Arc<Itinerary>>(&custom.condition) } else { check::<Arc<Sighting>>(&custom.condition) };
     if let Err(message) = checked {
         parameters.refuse("where", &message, None);
     }
-    let fields = if kind == JOURNEYS { Itinerary::FIELDS } else { <Arc<Sighting>>::FIELDS };
+    let fields = if kind == JOURNEYS { <Arc<Itinerary>>::FIELDS } else { <Arc<Sighting>>::FIELDS };
     if let Err(message) = check_text(&custom.text, fields) {
         parameters.refuse("text", &message, None);
     }
@@ -27,7 +27,7 @@ pub(super) fn check_custom(step: &Step, kind: &str, parameters: &mut Parameters<
 /// Whether a general verb can be asked of the kind of record that flows into it: the fields it names, conditions and texts.
 pub(super) fn check_verb(step: &Step, kind: &str, parameters: &mut Parameters<'_>) {
     match kind {
-        JOURNEYS => check_verb_over::<Itinerary>(step, parameters),
+        JOURNEYS => check_verb_over::<Arc<Itinerary>>(step, parameters),
         ALERTS => check_verb_over::<Alert>(step, parameters),
         _ => check_verb_over::<Arc<Sighting>>(step, parameters),
     }

@@ -16,7 +16,7 @@ pub enum Port<'scope> {
     /// Two sightings that are one vehicle.
     Bonds(Changes<'scope, Bond>),
     /// One vehicle through the city, with its sightings.
-    Journeys(Changes<'scope, Itinerary>),
+    Journeys(Changes<'scope, Arc<Itinerary>>),
     /// What traffic signals show.
     Signals(Changes<'scope, Signal>),
     /// Plates somebody looks for.
@@ -65,7 +65,7 @@ ports! {
     observations: Observations of Arrived<Observation>;
     sightings: Sightings of Arc<Sighting>;
     bonds: Bonds of Bond;
-    journeys: Journeys of Itinerary;
+    journeys: Journeys of Arc<Itinerary>;
     signals: Signals of Signal;
     hotlist: Hotlist of HotlistEntry;
     alerts: Alerts of Alert;

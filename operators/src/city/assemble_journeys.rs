@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use schemas::{City, Duration, Id, Journey, Name, Plate, Sighting, Speed};
 use serde::{Deserialize, Serialize};
 
+use super::itinerary::certainty;
 use super::journey_plate::journey_plate;
 use super::road::Road;
 use super::similarity::{Read, Similarity};
@@ -68,7 +69,7 @@ pub fn assemble_journeys<'scope>(
     bonds: Changes<'scope, Bond>,
     city: Arc<City>,
     parameters: JourneyParameters,
-) -> Changes<'scope, Itinerary> {
+) -> Changes<'scope, Arc<Itinerary>> {
     let mut assembler = Assembler::new(&city, parameters);
     let parts = sightings.map(Part::Sighting).concat(bonds.map(Part::Bond));
     fold(parts, "Assemble journeys", |_| 0, move |now, changes, out| assembler.apply(now, changes, out))
@@ -93,7 +94,7 @@ pub struct Assembler {
     onward: FxHashMap<Id, Bond>,
     backward: FxHashMap<Id, Id>,
     /// By the first sighting of each journey.
-    itineraries: FxHashMap<Id, Itinerary>,
+    itineraries: FxHashMap<Id, Arc<Itinerary>>,
     /// The first sighting of the journey that each sighting is part of.
     first: FxHashMap<Id, Id>,
     by_age: BTreeSet<(u64, Id)>,
@@ -117,7 +118,7 @@ impl Assembler {
     }
 
     /// Takes in all changes of one moment, and tells which itineraries come and go.
-    pub fn apply(&mut self, now: Clock, changes: &mut Vec<(Part, isize)>, out: &mut Vec<(Itinerary, isize)>) {
+    pub fn apply(&mut self, now: Clock, changes: &mut Vec<(Part, isize)>, out: &mut Vec<(Arc<Itinerary>, isize)>) {
         self.expire(now);
         let touched = self.admit(now, changes);
         if touched.is_empty() {
@@ -128,12 +129,16 @@ impl Assembler {
         for chain in self.chains(&members) {
             for (from, until) in self.whole(&chain) {
                 let first = chain.sightings[from].id;
-                let itinerary = itinerary(&chain.sightings[from..until], &chain.certainties[from..until - 1], fallen.get(&first));
-                self.keep(first, &itinerary);
-                if fallen.get(&first) == Some(&itinerary) {
-                    fallen.remove(&first);
-                } else {
-                    out.push((itinerary, 1));
+                let before = fallen.get(&first).map(Arc::as_ref);
+                let itinerary = itinerary(&chain.sightings[from..until], &chain.certainties[from..until - 1], before);
+                match fallen.remove(&first) {
+                    Some(same) if *same == itinerary => self.keep(first, same),
+                    before => {
+                        let itinerary = Arc::new(itinerary);
+                        out.extend(before.map(|before| (before, -1)));
+                        out.push((Arc::clone(&itinerary), 1));
+                        self.keep(first, itinerary);
+                    }
                 }
             }
         }
@@ -185,7 +190,7 @@ impl Assembler {
     }
 
     /// Takes out every journey that holds one of these, and returns all who were part of them or are chained to them now.
-    fn take_apart(&mut self, touched: BTreeSet<Id>, fallen: &mut BTreeMap<Id, Itinerary>) -> BTreeSet<Id> {
+    fn take_apart(&mut self, touched: BTreeSet<Id>, fallen: &mut BTreeMap<Id, Arc<Itinerary>>) -> BTreeSet<Id> {
         let (mut members, mut waiting) = (BTreeSet::new(), Vec::from_iter(touched));
         while let Some(id) = waiting.pop() {
             if !members.insert(id) {
@@ -255,12 +260,12 @@ impl Assembler {
         }
     }
 
-    fn keep(&mut self, first: Id, itinerary: &Itinerary) {
+    fn keep(&mut self, first: Id, itinerary: Arc<Itinerary>) {
         for sighting in &itinerary.sightings {
             self.first.insert(sighting.id, first);
         }
-        self.by_age.insert(age(itinerary));
-        self.itineraries.insert(first, itinerary.clone());
+        self.by_age.insert(age(&itinerary));
+        self.itineraries.insert(first, itinerary);
     }
 
     /// The bond to the next sighting, if that is known.
@@ -280,7 +285,8 @@ impl Assembler {
     fn expire(&mut self, now: Clock) {
         while let Some(oldest) = self.by_age.first().copied().filter(|(until_ms, _)| self.expired(*until_ms, now)) {
             self.by_age.remove(&oldest);
-            for sighting in self.itineraries.remove(&oldest.1).into_iter().flat_map(|itinerary| itinerary.sightings) {
+            let Some(itinerary) = self.itineraries.remove(&oldest.1) else { continue };
+            for sighting in &itinerary.sightings {
                 self.first.remove(&sighting.id);
                 self.sightings.remove(&sighting.id);
                 self.backward.remove(&sighting.id);
@@ -314,7 +320,7 @@ fn itinerary(sightings: &[Arc<Sighting>], certainties: &[u16], before: Option<&I
     let plates: Vec<&Plate> = sightings.iter().filter_map(|sighting| sighting.plate.as_ref()).collect();
     let same_reads =
         |before: &&Itinerary| before.sightings.iter().filter_map(|sighting| sighting.plate.as_ref()).eq(plates.iter().copied());
-    let journey = Journey {
+    let mut journey = Journey {
         id: Id::of("journey").number(named.id.0).finish(),
         plate: before.filter(same_reads).map_or_else(|| journey_plate(&plates), |before| before.journey.plate),
         sightings: sightings.iter().map(|sighting| sighting.id).collect(),
@@ -323,7 +329,6 @@ fn itinerary(sightings: &[Arc<Sighting>], certainties: &[u16], before: Option<&I
         until_ms: sightings.iter().map(|sighting| sighting.until_ms).max().unwrap_or_default(),
         certainty: 1_000,
     };
-    let mut itinerary = Itinerary { journey, sightings: sightings.to_vec(), certainties: certainties.to_vec() };
-    itinerary.journey.certainty = itinerary.certainty(0, certainties.len());
-    itinerary
+    journey.certainty = certainty(certainties);
+    Itinerary { journey: Arc::new(journey), sightings: sightings.to_vec(), certainties: certainties.to_vec() }
 }

@@ -10,6 +10,8 @@
 //! comparisons between cameras use the same table. The pairs are those that readers of Vietnamese plates are known to
 //! mix up; they look alike in both directions.
 
+use std::sync::LazyLock;
+
 use schemas::PlateText;
 
 /// How many symbols a plate can be made of: ten digits, 26 letters and `Đ`.
@@ -133,6 +135,15 @@ pub fn misread_as(read: u8, truth: u8) -> f64 {
         _ if listed.contains(&read) => LISTED_SHARE / listed.len() as f64,
         _ => (1.0 - LISTED_SHARE) / others,
     }
+}
+
+/// The logarithm of [`misread_as`], looked up.
+pub(super) fn log_misread_as(read: u8, truth: u8) -> f32 {
+    static TABLE: LazyLock<[[f32; SYMBOLS]; SYMBOLS]> = LazyLock::new(|| {
+        let symbol = |number: usize| (b'0'..=b'9').chain(b'A'..=b'Z').nth(number).unwrap_or(D_STROKE);
+        std::array::from_fn(|read| std::array::from_fn(|truth| misread_as(symbol(read), symbol(truth)).ln() as f32))
+    });
+    TABLE[number(read)][number(truth)]
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@
 //! unclear read repeated is still unclear: a vehicle that waits at red shows the same dirt a hundred times.
 //! Only integers are summed: the answer does not depend on the order of the reads.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 use schemas::{Confidence, Plate, PlateColour, PlateKind, PlateText};
+use smallvec::SmallVec;
 
-use super::confusion::{SYMBOLS, confused_with, misread_as};
+use super::confusion::{SYMBOLS, confused_with, log_misread_as};
 
 /// Different symbols remembered for one place; a fifth replaces the weakest.
 const RIVALS: usize = 4;
@@ -91,6 +93,8 @@ pub struct Vote {
     leading: Profile,
     /// Reads of another length, in case they turn out to be the many.
     rival: Option<Box<Profile>>,
+    /// What was last said, and of how many reads: it is asked for whether there is news, and again when the news is told.
+    said: Cell<Option<(u32, Option<Plate>)>>,
 }
 
 impl Vote {
@@ -118,6 +122,17 @@ impl Vote {
     /// What all reads together say: the likeliest text, each symbol with its posterior probability in permille.
     #[must_use]
     pub fn posterior(&self) -> Option<Plate> {
+        match self.said.get() {
+            Some((reads, plate)) if reads == self.reads => plate,
+            _ => {
+                let plate = self.work_out();
+                self.said.set(Some((self.reads, plate)));
+                plate
+            }
+        }
+    }
+
+    fn work_out(&self) -> Option<Plate> {
         let kind = KINDS[self.kinds.leader()?];
         let colour = COLOURS[self.colours.leader()?];
         let scores: Vec<Scores> = self.leading.places().map(Scores::of).collect();
@@ -244,14 +259,14 @@ fn past_gap(i: usize, gap: Option<usize>) -> usize {
 
 /// The candidates for one place with their log likelihoods: what was read there and what that may have been.
 struct Scores {
-    candidates: Vec<(u8, f32)>,
+    candidates: SmallVec<[(u8, f32); 8]>,
     /// The log likelihood of any other symbol.
     other: f32,
 }
 
 impl Scores {
     fn of(tallies: &[Tally]) -> Self {
-        let mut candidates: Vec<(u8, f32)> = Vec::with_capacity(8);
+        let mut candidates: SmallVec<[(u8, f32); 8]> = SmallVec::new();
         for symbol in tallies.iter().flat_map(|t| std::iter::once(&t.symbol).chain(confused_with(t.symbol))) {
             if candidates.iter().all(|(known, _)| known != symbol) {
                 candidates.push((*symbol, score(*symbol, tallies)));
@@ -274,7 +289,7 @@ impl Scores {
 /// The log likelihood of a symbol: its own reads speak for it; every other symbol read must be a misread of it. The
 /// cause of a misread lasts over frames, so each is paid for once, however often it was read.
 fn score(truth: u8, tallies: &[Tally]) -> f32 {
-    tallies.iter().map(|t| if t.symbol == truth { t.evidence() } else { misread_as(t.symbol, truth).ln() as f32 }).sum()
+    tallies.iter().map(|t| if t.symbol == truth { t.evidence() } else { log_misread_as(t.symbol, truth) }).sum()
 }
 
 /// Where the text does not fit the grammar of its kind but one or two plausible symbols would make it fit, takes them.
@@ -314,7 +329,7 @@ fn fits(symbols: &[u8], kind: PlateKind) -> bool {
 fn posterior_of(place: usize, symbols: &[u8], scores: &Scores, kind: PlateKind) -> u16 {
     let known = fits(symbols, kind);
     let chosen = scores.of_symbol(symbols[place]);
-    let mut text = symbols.to_vec();
+    let mut text: SmallVec<[u8; PlateText::MOST]> = symbols.into();
     let mut all = 1.0 + SYMBOLS as f32 * (scores.other - chosen).exp();
     for (symbol, score) in scores.candidates.iter().filter(|(symbol, _)| *symbol != symbols[place]) {
         text[place] = *symbol;

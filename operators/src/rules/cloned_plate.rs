@@ -16,14 +16,16 @@ use differential_dataflow::consolidation::consolidate;
 use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use schemas::{
-    Alert, City, Confidence, Duration, Evidence, Id, Length, Name, Plate, PlateKey, PlateKind, PlateText, Quantities, Sighting, Speed,
+    Alert, City, Confidence, Duration, Evidence, Id, Length, Name, Plate, PlateColour, PlateKind, PlateText, Quantities, Sighting, Speed,
 };
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::lengths::Lengths;
 use super::map::{Map, crossing_error_ms, stop_crossing};
 use super::raise::seconds;
 use crate::city::Itinerary;
+use crate::city::road::CameraNumber;
 use crate::stream::fold;
 use crate::{Changes, Clock};
 
@@ -70,33 +72,32 @@ impl Default for ClonedPlateParameters {
 /// is forgotten, silently, after two windows and `lateness`: until then it may still belong to a pair that can be told.
 #[must_use]
 pub fn cloned_plate<'scope>(
-    journeys: Changes<'scope, Itinerary>,
+    journeys: Changes<'scope, Arc<Itinerary>>,
     city: Arc<City>,
     parameters: ClonedPlateParameters,
 ) -> Changes<'scope, Alert> {
-    let map = Map::new(city.clone());
+    let map = Map::new(Arc::clone(&city));
+    let mut lengths = Lengths::new(&city, &map);
     let reads = journeys.flat_map({
-        let parameters = parameters.clone();
+        let (map, parameters) = (map.clone(), parameters.clone());
         move |itinerary| reads(&itinerary, &map, &parameters)
     });
-    let mut plates: FxHashMap<(PlateKind, PlateText), Seen> = FxHashMap::default();
-    let mut lengths = Lengths::new(city);
+    let mut plates: FxHashMap<Plated, Seen> = FxHashMap::default();
     let window_ms = parameters.window.ms().max(1);
     let mut swept_ms: Clock = 0;
-    let route = |read: &Read| Id::of(RULE).with(read.plate.text.symbols()).finish().0;
+    let route = |(plate, _): &(Plated, Read)| Id::of(RULE).with(plate.1.symbols()).finish().0;
     fold(reads, RULE, route, move |now, changes, out| {
         consolidate(changes);
         let mut touched = Vec::new();
-        for (read, diff) in changes.drain(..) {
-            let key = (read.plate.kind, read.plate.text);
-            plates.entry(key).or_default().add(read, diff, &mut lengths, &parameters);
-            touched.push(key);
+        for ((plate, read), diff) in changes.drain(..) {
+            plates.entry(plate).or_default().add(read, diff, &mut lengths, &parameters);
+            touched.push(plate);
         }
         touched.sort_unstable();
         touched.dedup();
-        for key in touched {
-            if let Some(seen) = plates.get_mut(&key) {
-                seen.tell(&parameters, out);
+        for plate in touched {
+            if let Some(seen) = plates.get_mut(&plate) {
+                seen.tell(plate, &map, &parameters, out);
             }
         }
         if now.saturating_sub(swept_ms) > window_ms / 4 {
@@ -106,25 +107,26 @@ pub fn cloned_plate<'scope>(
     })
 }
 
-/// One sure read of a plate at a stop line.
+/// What reads must share to be of one plate; a colour can be mistaken.
+type Plated = (PlateKind, PlateText);
+
+/// One sure read of a plate at a stop line. Small, for there is one for every sighting of two windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Read {
     /// When.
     pub at_ms: u64,
     /// The sighting.
     pub sighting: Id,
-    /// Where.
-    pub camera: Name,
-    /// The centre of that camera.
-    pub centre: Name,
     /// By how much `at_ms` may be off.
-    pub error_ms: u64,
-    /// The plate its journey has.
-    pub plate: PlateKey,
+    pub error_ms: u32,
+    /// Where.
+    pub camera: CameraNumber,
+    /// The colour of the plate its journey has.
+    pub colour: PlateColour,
 }
 
 /// The sure reads of a journey.
-fn reads(itinerary: &Itinerary, map: &Map, parameters: &ClonedPlateParameters) -> Vec<Read> {
+fn reads(itinerary: &Itinerary, map: &Map, parameters: &ClonedPlateParameters) -> Vec<(Plated, Read)> {
     let sure = |plate: &Plate| {
         let confidence = plate.confidence.values();
         confidence.len() >= plate.text.len() && confidence.iter().all(|permille| *permille >= parameters.symbol_permille)
@@ -135,16 +137,11 @@ fn reads(itinerary: &Itinerary, map: &Map, parameters: &ClonedPlateParameters) -
         if differences(own.text, plate.text) > parameters.differences {
             return None;
         }
-        let camera = map.camera(sighting.camera)?;
+        let number = map.number(sighting.camera)?;
+        let camera = map.numbered(number);
         let at_ms = stop_crossing(camera, sighting)?.at_ms;
-        Some(Read {
-            at_ms,
-            sighting: sighting.id,
-            camera: camera.id,
-            centre: camera.centre,
-            error_ms: crossing_error_ms(camera),
-            plate: plate.key(),
-        })
+        let error_ms = u32::try_from(crossing_error_ms(camera)).unwrap_or(u32::MAX);
+        Some(((plate.kind, plate.text), Read { at_ms, sighting: sighting.id, error_ms, camera: number, colour: plate.colour }))
     };
     itinerary.sightings.iter().filter_map(read).collect()
 }
@@ -175,25 +172,22 @@ pub struct Trip {
 ///
 /// ```
 /// use operators::rules::cloned_plate::{ClonedPlateParameters, Read, impossible};
-/// use schemas::{Id, Name, PlateColour, PlateKey, PlateKind};
+/// use schemas::{Id, PlateColour};
 ///
-/// let plate = PlateKey { text: "88A12345".parse().unwrap(), kind: PlateKind::Car, colour: PlateColour::White };
-/// let read = |camera: &str, at_ms| Read {
-///     at_ms, sighting: Id(at_ms), camera: Name::of(camera), centre: Name::of("west"), error_ms: 50, plate,
-/// };
+/// let read = |camera, at_ms| Read { at_ms, sighting: Id(at_ms), error_ms: 50, camera, colour: PlateColour::White };
 /// let kilometre = |_, _| Some(100_000);
-/// let trip = |ms| impossible(&read("a", 0), &read("b", ms), kilometre, &ClonedPlateParameters::default());
+/// let trip = |ms| impossible(&read(0, 0), &read(1, ms), kilometre, &ClonedPlateParameters::default());
 /// assert_eq!(trip(20_000).unwrap().least_ms, 22_412);     // (1000 − 4) m at 160 km/h
 /// assert!(trip(22_311).is_some() && trip(22_312).is_none());
 /// ```
 pub fn impossible(
     a: &Read,
     b: &Read,
-    mut length: impl FnMut(Name, Name) -> Option<u64>,
+    mut length: impl FnMut(CameraNumber, CameraNumber) -> Option<u64>,
     parameters: &ClonedPlateParameters,
 ) -> Option<Trip> {
     let took_ms = b.at_ms.checked_sub(a.at_ms)?;
-    let error_ms = a.error_ms + b.error_ms;
+    let error_ms = u64::from(a.error_ms) + u64::from(b.error_ms);
     let least_ms = |length_cm: u64| length_cm.saturating_sub(2 * parameters.half_width.cm()) * 1_000 / parameters.speed.cms().max(1);
     let length_cm = length(a.camera, b.camera)?;
     let trip = Trip { length_cm, took_ms, least_ms: least_ms(length_cm) };
@@ -204,26 +198,37 @@ pub fn impossible(
     (back_ms == 0 || back_ms < least_ms(length(b.camera, a.camera)?)).then_some(trip)
 }
 
-/// The sure reads of one plate, the impossible pairs among them (the later read first), and what is told of it.
+/// What is known of one plate.
 #[derive(Default)]
 struct Seen {
-    reads: BTreeMap<Read, isize>,
+    /// In order; nearly always one or a few.
+    reads: SmallVec<[(Read, i32); 1]>,
+    found: Option<Box<Found>>,
+}
+
+/// What few plates ever have: impossible pairs, by their later read, and what was told of them.
+#[derive(Default)]
+struct Found {
     pairs: BTreeMap<(Read, Read), Trip>,
     told: Vec<Alert>,
 }
 
 impl Seen {
     fn add(&mut self, read: Read, diff: isize, lengths: &mut Lengths, parameters: &ClonedPlateParameters) {
-        let count = self.reads.entry(read).or_default();
-        let before = *count;
-        *count += diff;
-        let after = *count;
+        let place = self.reads.binary_search_by(|(other, _)| other.cmp(&read));
+        let at = place.unwrap_or_else(|at| {
+            self.reads.insert(at, (read, 0));
+            at
+        });
+        let before = self.reads[at].1;
+        let after = before + diff as i32;
+        self.reads[at].1 = after;
         if after == 0 {
-            self.reads.remove(&read);
+            self.reads.remove(at);
         }
         match (before > 0, after > 0) {
             (false, true) => self.pair(read, lengths, parameters),
-            (true, false) => self.pairs.retain(|(b, a), _| *a != read && *b != read),
+            (true, false) => self.found.iter_mut().for_each(|found| found.pairs.retain(|(b, a), _| *a != read && *b != read)),
             _ => {}
         }
     }
@@ -232,27 +237,25 @@ impl Seen {
     fn pair(&mut self, read: Read, lengths: &mut Lengths, parameters: &ClonedPlateParameters) {
         let window_ms = parameters.window.ms();
         let near = |other: &Read| other.at_ms.abs_diff(read.at_ms) <= window_ms;
-        for (other, _) in self.reads.iter().filter(|(other, count)| **count > 0 && near(other)) {
+        for (other, _) in self.reads.iter().filter(|(other, count)| *count > 0 && near(other)) {
             let (a, b) = if *other < read { (other, &read) } else { (&read, other) };
             if let Some(trip) = impossible(a, b, |from, to| lengths.between(from, to), parameters) {
-                self.pairs.insert((*b, *a), trip);
+                self.found.get_or_insert_default().pairs.insert((*b, *a), trip);
             }
         }
     }
 
     /// Tells what is different from what was told.
-    fn tell(&mut self, parameters: &ClonedPlateParameters, out: &mut Vec<(Alert, isize)>) {
-        if self.pairs.is_empty() && self.told.is_empty() {
-            return;
-        }
+    fn tell(&mut self, plate: Plated, map: &Map, parameters: &ClonedPlateParameters, out: &mut Vec<(Alert, isize)>) {
+        let Some(found) = &mut self.found else { return };
         let window = |(b, _): &(Read, Read)| b.at_ms / parameters.window.ms().max(1);
-        let pairs: Vec<(&(Read, Read), &Trip)> = self.pairs.iter().collect();
+        let pairs: Vec<(&(Read, Read), &Trip)> = found.pairs.iter().collect();
         let by_window = pairs.chunk_by(|(p, _), (q, _)| window(p) == window(q));
-        let alerts: Vec<Alert> = by_window.filter_map(|pairs| alert(window(pairs.first()?.0), pairs, parameters)).collect();
-        if alerts != self.told {
-            out.extend(self.told.drain(..).map(|alert| (alert, -1)));
+        let alerts: Vec<Alert> = by_window.filter_map(|pairs| alert(plate, window(pairs.first()?.0), pairs, map, parameters)).collect();
+        if alerts != found.told {
+            out.extend(found.told.drain(..).map(|alert| (alert, -1)));
             out.extend(alerts.iter().cloned().map(|alert| (alert, 1)));
-            self.told = alerts;
+            found.told = alerts;
         }
     }
 
@@ -260,29 +263,37 @@ impl Seen {
     /// belong to those. Whether any reads are left.
     fn forget(&mut self, settled_ms: u64, window_ms: u64) -> bool {
         let open_ms = settled_ms - settled_ms % window_ms;
-        self.pairs.retain(|(b, _), _| b.at_ms >= open_ms);
-        self.told.retain(|alert| alert.at_ms >= open_ms);
-        self.reads.retain(|read, _| read.at_ms + window_ms >= open_ms);
+        if let Some(found) = &mut self.found {
+            found.pairs.retain(|(b, _), _| b.at_ms >= open_ms);
+            found.told.retain(|alert| alert.at_ms >= open_ms);
+        }
+        self.found.take_if(|found| found.pairs.is_empty() && found.told.is_empty());
+        self.reads.retain(|(read, _)| read.at_ms + window_ms >= open_ms);
         !self.reads.is_empty()
     }
 }
 
 #[expect(clippy::cast_possible_wrap, reason = "lengths and times of a city")]
-fn alert(window: u64, pairs: &[(&(Read, Read), &Trip)], parameters: &ClonedPlateParameters) -> Option<Alert> {
+fn alert(
+    (kind, text): Plated,
+    window: u64,
+    pairs: &[(&(Read, Read), &Trip)],
+    map: &Map,
+    parameters: &ClonedPlateParameters,
+) -> Option<Alert> {
     let ((b, a), trip) = pairs.first()?;
-    let plate = a.plate;
-    let confidence = Confidence::of(&vec![parameters.symbol_permille; plate.text.len()]).unwrap_or_default();
-    let id = Id::of(RULE).with(&[plate.kind as u8]).with(plate.text.symbols()).number(window).finish();
+    let [from, to] = [a, b].map(|read| map.numbered(read.camera));
+    let confidence = Confidence::of(&vec![parameters.symbol_permille; text.len()]).unwrap_or_default();
     let apart = |((d, c), _): &(&(Read, Read), &Trip)| [c, d].iter().all(|read| ![a.sighting, b.sighting].contains(&read.sighting));
-    let evidence = |read: &Read| Evidence { sighting: Some(read.sighting), camera: read.camera, at_ms: read.at_ms };
+    let evidence = |read: &Read| Evidence { sighting: Some(read.sighting), camera: map.numbered(read.camera).id, at_ms: read.at_ms };
     Some(Alert {
-        id,
+        id: Id::of(RULE).with(&[kind as u8]).with(text.symbols()).number(window).finish(),
         rule: Name::of(RULE),
         certain: pairs.iter().any(apart),
         priority: parameters.priority,
         at_ms: b.at_ms,
-        centre: b.centre,
-        plate: Some(Plate { text: plate.text, kind: plate.kind, colour: plate.colour, confidence }),
+        centre: to.centre,
+        plate: Some(Plate { text, kind, colour: a.colour, confidence }),
         journey: None,
         evidence: vec![evidence(a), evidence(b)],
         measured: Quantities::of([
@@ -292,11 +303,10 @@ fn alert(window: u64, pairs: &[(&(Read, Read), &Trip)], parameters: &ClonedPlate
         ]),
         limit: Quantities::of([("speed_cms", parameters.speed.cms() as i64)]),
         text: format!(
-            "Plate {} was at {} and {} later at {}, {} m away: no vehicle is there within {}.",
-            plate.text,
-            a.camera,
+            "Plate {text} was at {} and {} later at {}, {} m away: no vehicle is there within {}.",
+            from.id,
             seconds(trip.took_ms),
-            b.camera,
+            to.id,
             trip.length_cm / 100,
             seconds(trip.least_ms),
         ),

@@ -166,16 +166,16 @@ impl Subject for Arc<Sighting> {
     }
 }
 
-impl Subject for Itinerary {
+impl Subject for Arc<Itinerary> {
     const FIELDS: &'static [&'static str] = &["id", "plate", "sightings", "cameras", "from_ms", "until_ms", "certainty"];
 
     fn fields(&self) -> impl Serialize {
-        self.journey.clone()
+        Journey::clone(&self.journey)
     }
 
     fn describe(&self) -> Description {
         let evidence = |s: &Arc<Sighting>| Evidence { sighting: Some(s.id), camera: s.camera, at_ms: s.from_ms };
-        let Journey { id, plate, from_ms, .. } = self.journey;
+        let Journey { id, plate, from_ms, .. } = *self.journey;
         Description { id, at_ms: from_ms, plate, journey: Some(id), evidence: self.sightings.iter().map(evidence).collect() }
     }
 
@@ -190,7 +190,7 @@ impl Subject for Itinerary {
             until_ms: 9_000,
             certainty: 990,
         };
-        Self { journey, sightings: vec![sighting], certainties: Vec::new() }
+        Self::new(Itinerary { journey: Arc::new(journey), sightings: vec![sighting], certainties: Vec::new() })
     }
 }
 

@@ -13,7 +13,6 @@
 //! The table of entries is small, so every worker has all of it; journeys are remembered for as long as an entry may still
 //! come that concerns them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use differential_dataflow::consolidation::consolidate;
@@ -21,6 +20,7 @@ use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use schemas::{Alert, City, Duration, Evidence, HotlistEntry, Id, Name, Plate, PlateText, Quantities};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::map::{Map, stop_crossing};
 use super::raise::posterior_permille;
@@ -58,7 +58,7 @@ impl Default for HotlistParameters {
 /// `differences`, 0 if the plates are equal. A journey is forgotten, silently, `window + lateness` after it was last seen.
 #[must_use]
 pub fn hotlist<'scope>(
-    journeys: Changes<'scope, Itinerary>,
+    journeys: Changes<'scope, Arc<Itinerary>>,
     entries: Changes<'scope, HotlistEntry>,
     city: Arc<City>,
     parameters: HotlistParameters,
@@ -166,8 +166,8 @@ fn variants(text: PlateText, slots: impl Iterator<Item = usize>) -> impl Iterato
     std::iter::once(text).chain(others)
 }
 
-/// Counted records by plate.
-type ByPlate<T> = FxHashMap<PlateText, BTreeMap<T, isize>>;
+/// Counted records by plate: nearly always one or a few.
+type ByPlate<T> = FxHashMap<PlateText, SmallVec<[(T, isize); 1]>>;
 
 /// What one worker knows: all entries, and its share of the journeys.
 #[derive(Default)]
@@ -214,7 +214,7 @@ impl Watch {
         self.swept_ms = now;
         let keep_ms = self.keep_ms;
         self.trips.retain(|_, trips| {
-            trips.retain(|trip, _| trip.last_ms() + keep_ms >= now);
+            trips.retain(|(trip, _)| trip.last_ms() + keep_ms >= now);
             !trips.is_empty()
         });
     }
@@ -249,14 +249,14 @@ impl Watch {
     }
 }
 
-fn add<T: Ord>(table: &mut ByPlate<T>, plate: PlateText, record: T, diff: isize) {
+fn add<T: PartialEq>(table: &mut ByPlate<T>, plate: PlateText, record: T, diff: isize) {
     let records = table.entry(plate).or_default();
-    let count = records.entry(record).or_default();
-    *count += diff;
-    if *count == 0 {
-        records.retain(|_, count| *count != 0);
-        if records.is_empty() {
-            table.remove(&plate);
-        }
+    match records.iter_mut().find(|(known, _)| *known == record) {
+        Some((_, count)) => *count += diff,
+        None => records.push((record, diff)),
+    }
+    records.retain(|(_, count)| *count != 0);
+    if records.is_empty() {
+        table.remove(&plate);
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use schemas::{Camera, City, Crossing, LineKind, Name, Sighting, Zone};
 
+use crate::city::road::CameraNumber;
+
 /// The city with its cameras at hand.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Map {
@@ -22,6 +24,16 @@ impl Map {
     /// The camera of that id.
     pub(super) fn camera(&self, id: Name) -> Option<&Camera> {
         self.cameras.get(&id).map(|i| &self.city.cameras[*i])
+    }
+
+    /// The camera's number, from 0 in the order of the map.
+    pub(super) fn number(&self, id: Name) -> Option<CameraNumber> {
+        self.cameras.get(&id).map(|i| *i as CameraNumber)
+    }
+
+    /// The camera of that number.
+    pub(super) fn numbered(&self, number: CameraNumber) -> &Camera {
+        &self.city.cameras[usize::from(number)]
     }
 
     /// The centre that looks after the camera; `unknown` where the map does not know it.

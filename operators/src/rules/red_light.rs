@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::map::{Map, crossing_error_ms, head, line_kind};
 use super::raise::{seconds, subject, vehicle};
+use crate::city::road::CameraNumber;
 use crate::stream::fold;
 use crate::{Changes, Clock};
 
@@ -72,7 +73,10 @@ pub fn red_light<'scope>(
 ) -> Changes<'scope, Alert> {
     let map = Map::new(city);
     let through_ms = parameters.through.ms();
-    let entries = sightings.flat_map(move |sighting| entry(&sighting, &map, through_ms).map(News::Entry));
+    let entries = sightings.flat_map({
+        let map = map.clone();
+        move |sighting| entry(&sighting, &map, through_ms).map(News::Entry)
+    });
     let route = |news: &News| Id::of(RULE).with(news.head().as_str().as_bytes()).finish().0;
     let keep_ms = parameters.lateness.ms() + through_ms;
     let mut heads: FxHashMap<Name, Head> = FxHashMap::default();
@@ -82,7 +86,7 @@ pub fn red_light<'scope>(
         // By head: within a moment, all that is new of a head is known before anything is judged.
         changes.sort_unstable_by_key(|(news, _)| news.head());
         for news in changes.chunk_by(|(a, _), (b, _)| a.head() == b.head()) {
-            heads.entry(news[0].0.head()).or_default().advance(news, &parameters, out);
+            heads.entry(news[0].0.head()).or_default().advance(news, &map, &parameters, out);
         }
         changes.clear();
         if now.saturating_sub(swept_ms) > keep_ms / 8 {
@@ -123,9 +127,7 @@ pub struct Entry {
     /// The sighting.
     pub sighting: Id,
     /// The camera.
-    pub camera: Name,
-    /// The centre of that camera.
-    pub centre: Name,
+    pub camera: CameraNumber,
     /// The vehicle's plate.
     pub plate: Option<Plate>,
 }
@@ -144,7 +146,8 @@ pub struct Violation {
 /// How a sighting entered the crossing, if it did.
 fn entry(sighting: &Sighting, map: &Map, through_ms: u64) -> Option<Entry> {
     let mut forward = sighting.crossings.iter().filter(|c| c.forward);
-    let camera: &Camera = map.camera(sighting.camera)?;
+    let number = map.number(sighting.camera)?;
+    let camera: &Camera = map.numbered(number);
     let stop = forward.find(|c| line_kind(camera, c.line) == Some(LineKind::StopLine))?;
     let lane = stop.lane?;
     let head = head(camera, lane)?;
@@ -156,8 +159,7 @@ fn entry(sighting: &Sighting, map: &Map, through_ms: u64) -> Option<Entry> {
         error_ms: crossing_error_ms(camera),
         lane,
         sighting: sighting.id,
-        camera: camera.id,
-        centre: camera.centre,
+        camera: number,
         plate: sighting.plate,
     })
 }
@@ -172,7 +174,7 @@ fn entry(sighting: &Sighting, map: &Map, through_ms: u64) -> Option<Entry> {
 /// let red = Signal { head: Name::of("209/0"), state: SignalState::Red, at_ms: 10_000, error_ms: 50 };
 /// let entry = |at_ms| Entry {
 ///     head: red.head, at_ms, beyond_ms: at_ms + 900, error_ms: 150, lane: 0,
-///     sighting: Id(1), camera: Name::of("c019"), centre: Name::of("west"), plate: None,
+///     sighting: Id(1), camera: 0, plate: None,
 /// };
 /// let certain = |at_ms| violation(&entry(at_ms), &red, &red, &RedLightParameters::default()).map(|v| v.certain);
 /// assert_eq!(certain(10_499), None);             // within the grace
@@ -192,18 +194,19 @@ pub fn violation(entry: &Entry, at_stop: &Signal, beyond: &Signal, parameters: &
 }
 
 #[expect(clippy::cast_possible_wrap, reason = "spans of minutes")]
-fn alert(entry: &Entry, violation: Violation, parameters: &RedLightParameters) -> Alert {
+fn alert(entry: &Entry, violation: Violation, map: &Map, parameters: &RedLightParameters) -> Alert {
+    let camera = map.numbered(entry.camera);
     Alert {
         id: Id::of(RULE).number(entry.sighting.0).finish(),
         rule: Name::of(RULE),
         certain: violation.certain,
         priority: parameters.priority,
         at_ms: entry.at_ms,
-        centre: entry.centre,
+        centre: camera.centre,
         plate: subject(entry.plate),
         journey: None,
         evidence: [entry.at_ms, entry.beyond_ms]
-            .map(|at_ms| Evidence { sighting: Some(entry.sighting), camera: entry.camera, at_ms })
+            .map(|at_ms| Evidence { sighting: Some(entry.sighting), camera: camera.id, at_ms })
             .to_vec(),
         measured: Quantities::of([("into_red_ms", violation.into_red_ms as i64), ("clock_error_ms", violation.error_ms as i64)]),
         limit: Quantities::of([("into_red_ms", parameters.grace.ms() as i64)]),
@@ -211,7 +214,7 @@ fn alert(entry: &Entry, violation: Violation, parameters: &RedLightParameters) -
             "{} passed the stop line of lane {} at {} when signal {} had been red for {}.",
             vehicle(entry.plate.as_ref()),
             entry.lane,
-            entry.camera,
+            camera.id,
             entry.head,
             seconds(violation.into_red_ms),
         ),
@@ -235,7 +238,7 @@ struct Judged {
 
 impl Head {
     /// Takes what is new of this head at one moment, and judges again what it can bear on.
-    fn advance(&mut self, news: &[(News, isize)], parameters: &RedLightParameters, out: &mut Vec<(Alert, isize)>) {
+    fn advance(&mut self, news: &[(News, isize)], map: &Map, parameters: &RedLightParameters, out: &mut Vec<(Alert, isize)>) {
         let mut again = Vec::new();
         let mut changed_ms = None;
         for (news, diff) in news {
@@ -258,7 +261,7 @@ impl Head {
         again.sort_unstable();
         again.dedup();
         for key in again {
-            self.judge(key, parameters, out);
+            self.judge(key, map, parameters, out);
         }
     }
 
@@ -273,14 +276,14 @@ impl Head {
     }
 
     /// Tells what is different of one entry.
-    fn judge(&mut self, key: (u64, Entry), parameters: &RedLightParameters, out: &mut Vec<(Alert, isize)>) {
+    fn judge(&mut self, key: (u64, Entry), map: &Map, parameters: &RedLightParameters, out: &mut Vec<(Alert, isize)>) {
         let entry = key.1;
         let Some(count) = self.entries.get(&key).map(|judged| judged.count) else { return };
         let says = if count > 0 { self.violation(&entry, parameters) } else { None };
         let Some(judged) = self.entries.get_mut(&key) else { return };
         if says != judged.told {
-            out.extend(judged.told.map(|told| (alert(&entry, told, parameters), -1)));
-            out.extend(says.map(|says| (alert(&entry, says, parameters), 1)));
+            out.extend(judged.told.map(|told| (alert(&entry, told, map, parameters), -1)));
+            out.extend(says.map(|says| (alert(&entry, says, map, parameters), 1)));
             judged.told = says;
         }
         if count == 0 {

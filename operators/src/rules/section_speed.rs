@@ -69,7 +69,7 @@ impl Default for SectionSpeedParameters {
 /// `clock_error_ms` (of both clocks together). Limit: `limit_kmh`.
 #[must_use]
 pub fn section_speed<'scope>(
-    journeys: Changes<'scope, Itinerary>,
+    journeys: Changes<'scope, Arc<Itinerary>>,
     city: Arc<City>,
     parameters: SectionSpeedParameters,
 ) -> Changes<'scope, Alert> {

@@ -8,6 +8,8 @@
 //! activation but strictly in order, so what comes out at a moment depends on what came in up to that moment and on
 //! nothing else: not on the number of workers, nor on how the input was cut into batches.
 
+use std::collections::BTreeMap;
+
 use differential_dataflow::{AsCollection, ExchangeData};
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
@@ -52,29 +54,23 @@ where
     changes
         .inner
         .unary_frontier::<timely::container::CapacityContainerBuilder<Vec<(Out, Clock, isize)>>, _, _, _>(pact, name, |_, _| {
-            let mut waiting = Waiting::default();
-            let (mut moment, mut out) = (Vec::new(), Vec::new());
+            let (mut waiting, mut out) = (Waiting::default(), Vec::new());
             move |(input, frontier), output| {
                 input.for_each(|capability, batch| {
                     if let Some(capability) = capability.retain_least(0) {
                         waiting.hold(capability);
                     }
-                    waiting.changes.append(batch);
+                    waiting.take(batch);
                 });
-                let ready = waiting.take_complete(frontier);
-                if ready.is_empty() {
+                if !waiting.any_complete(frontier) {
                     return;
                 }
-                let Some(capability) = &waiting.capability else { return };
-                let mut session = output.session_with_builder(capability);
-                let mut ready = ready.into_iter().peekable();
-                while let Some((record, now, diff)) = ready.next() {
-                    moment.push((record, diff));
-                    if ready.peek().is_none_or(|(_, next, _)| *next != now) {
-                        logic(now, &mut moment, &mut out);
-                        moment.clear();
-                        out.drain(..).for_each(|(record, diff)| session.give((record, now, diff)));
-                    }
+                let Some(capability) = waiting.capability.clone() else { return };
+                let mut session = output.session_with_builder(&capability);
+                while let Some((now, mut moment)) = waiting.next_complete(frontier) {
+                    logic(now, &mut moment, &mut out);
+                    waiting.keep(moment);
+                    out.drain(..).for_each(|(record, diff)| session.give((record, now, diff)));
                 }
                 drop(session);
                 waiting.release();
@@ -85,13 +81,19 @@ where
 
 /// Changes whose moment may not be complete yet, and the right to speak at the earliest of their moments.
 struct Waiting<D> {
-    changes: Vec<(D, Clock, isize)>,
+    /// By moment, in order of arrival.
+    moments: BTreeMap<Clock, Vec<(D, isize)>>,
+    /// Memory of moments that are done.
+    spare: Vec<Vec<(D, isize)>>,
     capability: Option<Capability<Clock>>,
 }
 
+/// Most moments whose memory is kept for others.
+const SPARE_MOST: usize = 16;
+
 impl<D> Default for Waiting<D> {
     fn default() -> Self {
-        Self { changes: Vec::new(), capability: None }
+        Self { moments: BTreeMap::new(), spare: Vec::new(), capability: None }
     }
 }
 
@@ -102,27 +104,40 @@ impl<D> Waiting<D> {
         }
     }
 
-    /// Takes the changes of complete moments, in order of time; within a moment in order of arrival.
-    fn take_complete(&mut self, frontier: &MutableAntichain<Clock>) -> Vec<(D, Clock, isize)> {
-        let mut ready = match frontier.frontier().first() {
-            None => std::mem::take(&mut self.changes),
-            Some(open) => {
-                if self.capability.as_ref().is_none_or(|held| held.time() >= open) {
-                    return Vec::new();
-                }
-                let (ready, later) = std::mem::take(&mut self.changes).into_iter().partition(|(_, time, _)| time < open);
-                self.changes = later;
-                ready
-            }
-        };
-        ready.sort_by_key(|(_, time, _)| *time);
-        ready
+    /// Puts each change to its moment; those of one moment mostly come together and are moved together.
+    fn take(&mut self, batch: &mut Vec<(D, Clock, isize)>) {
+        let mut changes = batch.drain(..);
+        while let Some((_, now, _)) = changes.as_slice().first() {
+            let now = *now;
+            let together = changes.as_slice().iter().take_while(|(_, time, _)| *time == now).count();
+            let moment = self.moments.entry(now).or_insert_with(|| self.spare.pop().unwrap_or_default());
+            moment.reserve(together);
+            moment.extend(changes.by_ref().take(together).map(|(record, _, diff)| (record, diff)));
+        }
+    }
+
+    fn any_complete(&self, frontier: &MutableAntichain<Clock>) -> bool {
+        self.moments.first_key_value().is_some_and(|(earliest, _)| !frontier.less_equal(earliest))
+    }
+
+    /// The earliest moment, if it is complete.
+    fn next_complete(&mut self, frontier: &MutableAntichain<Clock>) -> Option<(Clock, Vec<(D, isize)>)> {
+        let earliest = self.moments.first_entry()?;
+        (!frontier.less_equal(earliest.key())).then(|| earliest.remove_entry())
+    }
+
+    /// Keeps the memory of a moment that is done.
+    fn keep(&mut self, mut moment: Vec<(D, isize)>) {
+        moment.clear();
+        if self.spare.len() < SPARE_MOST {
+            self.spare.push(moment);
+        }
     }
 
     /// Gives up the right to speak at moments that are done.
     fn release(&mut self) {
-        match (self.changes.iter().map(|(_, time, _)| *time).min(), &mut self.capability) {
-            (Some(least), Some(held)) => held.downgrade(&least),
+        match (self.moments.first_key_value(), &mut self.capability) {
+            (Some((earliest, _)), Some(held)) => held.downgrade(earliest),
             _ => self.capability = None,
         }
     }

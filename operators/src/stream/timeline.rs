@@ -28,8 +28,9 @@ use super::index::{Index, Slot};
 /// How many rows are brought into the cache together: enough to keep memory busy, few enough to still be there when used.
 const BLOCK: usize = 32;
 
-/// How many rows of a key are brought into the cache: most keys have no more that matter.
-const DEPTH: usize = 4;
+/// How many rows of a key are brought into the cache: most keys have no more that matter. One row too few costs a wait for
+/// memory, one too many next to nothing.
+const DEPTH: usize = 8;
 
 /// A number for a key, all bits of it mixed: its low bits choose the worker, its high bits the place in the index.
 pub(super) fn spread<K: Hash>(key: &K) -> u64 {
@@ -187,18 +188,21 @@ where
         }
     }
 
-    /// Loads the slots of these rows' keys, then their newest rows, then the ones before.
+    /// Loads the slots of these rows' keys, then their newest rows, then the ones before. A row may lie across two lines of
+    /// the cache: its time is at one end, its link at the other.
     fn touch(&self, changes: &[(D, isize)]) {
-        let mut positions = [0; BLOCK];
+        let (mut positions, mut times) = ([0; BLOCK], 0);
         for (position, (row, _)) in positions.iter_mut().zip(changes) {
             *position = self.index.peek(spread(&(self.by)(row).0));
         }
         for _ in 0..DEPTH {
             for position in &mut positions[..changes.len()] {
-                *position = self.entry(*position).map_or(*position, |entry| entry.earlier);
+                let Some(entry) = self.entry(*position) else { continue };
+                times ^= (self.by)(&entry.row).1;
+                *position = entry.earlier;
             }
         }
-        black_box(positions);
+        black_box((positions, times));
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct World {
     assembler: Assembler,
     said: BTreeMap<u64, Arc<Sighting>>,
     changes: Vec<(Arc<Sighting>, isize)>,
-    table: BTreeMap<Itinerary, isize>,
+    table: BTreeMap<Arc<Itinerary>, isize>,
     city: Arc<City>,
 }
 
@@ -50,7 +50,7 @@ impl World {
             *self.table.entry(itinerary.clone()).or_default() += diff;
         }
         self.table.retain(|_, count| *count != 0);
-        itineraries.into_iter().map(|(itinerary, diff)| (itinerary.journey, diff)).collect()
+        itineraries.into_iter().map(|(itinerary, diff)| (Journey::clone(&itinerary.journey), diff)).collect()
     }
 
     /// The table, a line a journey.

@@ -12,7 +12,7 @@ use schemas::{Alert, City, HotlistEntry, Observation, Sighting, Signal};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Record {
     Sighting(Arc<Sighting>),
-    Journey(Itinerary),
+    Journey(Arc<Itinerary>),
     Signal(Signal),
     Entry(HotlistEntry),
     Frame(Arrived<Observation>),

@@ -63,7 +63,7 @@ fn place(partition: u32, offset: u64) -> schemas::Place {
     schemas::Place { topic: Name::of("observations"), partition, offset }
 }
 
-fn journey(value: &Value) -> Itinerary {
+fn journey(value: &Value) -> Arc<Itinerary> {
     let sightings: Vec<Arc<Sighting>> = value["sightings"].as_array().expect("sightings").iter().map(sighting).collect();
     itinerary(
         number(value, "id"),
@@ -74,7 +74,7 @@ fn journey(value: &Value) -> Itinerary {
 }
 
 /// A journey of these sightings.
-pub(crate) fn itinerary(id: u64, plate: Option<Plate>, certainty: u16, sightings: Vec<Arc<Sighting>>) -> Itinerary {
+pub(crate) fn itinerary(id: u64, plate: Option<Plate>, certainty: u16, sightings: Vec<Arc<Sighting>>) -> Arc<Itinerary> {
     let journey = schemas::Journey {
         id: Id(id),
         plate,
@@ -85,7 +85,7 @@ pub(crate) fn itinerary(id: u64, plate: Option<Plate>, certainty: u16, sightings
         certainty,
     };
     let certainties = vec![certainty; sightings.len().saturating_sub(1)];
-    Itinerary { journey, sightings, certainties }
+    Arc::new(Itinerary { journey: Arc::new(journey), sightings, certainties })
 }
 
 /// `{"id", "camera", "from", "until", "stop", "beyond", "lane", "back": {line: at}, "plate", "speed", "against", "stays"}`.

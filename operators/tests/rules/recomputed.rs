@@ -37,7 +37,7 @@ fn times(alert: &Alert) -> Vec<u64> {
 const PLATES: [&str; 8] = ["88A12345", "8BA12345", "8B!A12345", "88A1234!S", "88A1234S", "88A!12345", "30A12345", "3!0A12345"];
 
 prop_compose! {
-    fn journeys(most: usize)(seen in prop::collection::vec((0usize..PLATES.len(), prop::collection::vec((0usize..4, 0u64..80_000), 1..4)), 0..most)) -> Vec<Itinerary> {
+    fn journeys(most: usize)(seen in prop::collection::vec((0usize..PLATES.len(), prop::collection::vec((0usize..4, 0u64..80_000), 1..4)), 0..most)) -> Vec<Arc<Itinerary>> {
         let journey = |(id, (text, seen)): (usize, (usize, Vec<(usize, u64)>))| {
             let mut seen = seen;
             seen.sort_by_key(|(_, at_ms)| *at_ms);
@@ -62,7 +62,7 @@ prop_compose! {
 }
 
 /// (list, plate, journey, certain, differences, times): written from the tiers, one symbol at a time.
-fn hits(journeys: &[Itinerary], entries: &[HotlistEntry]) -> BTreeSet<(String, String, u64, bool, i64, Vec<u64>)> {
+fn hits(journeys: &[Arc<Itinerary>], entries: &[HotlistEntry]) -> BTreeSet<(String, String, u64, bool, i64, Vec<u64>)> {
     let alike = ["8B", "5S", "A4"];
     let mut hits = BTreeSet::new();
     for (journey, entry) in journeys.iter().flat_map(|j| entries.iter().map(move |e| (j, e))) {
@@ -88,7 +88,7 @@ fn hits(journeys: &[Itinerary], entries: &[HotlistEntry]) -> BTreeSet<(String, S
 }
 
 /// Every pair of one plate at two cameras, each kilometre of which takes 22.5 s at 160 km/h.
-fn clones(journeys: &[Itinerary]) -> BTreeMap<String, (Vec<u64>, bool)> {
+fn clones(journeys: &[Arc<Itinerary>]) -> BTreeMap<String, (Vec<u64>, bool)> {
     let error = |camera: &str| if camera == "d" { 1_100i128 } else { 150 };
     let mut pairs: BTreeMap<String, Vec<[(i128, u64); 2]>> = BTreeMap::new();
     let sure = journeys.iter().filter(|j| j.journey.plate.expect("a plate").confidence.values().iter().all(|c| *c == 999));

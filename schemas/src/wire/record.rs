@@ -2,6 +2,8 @@
 //!
 //! Numbers are never given twice. A row of an output table travels as [`Revised`], with the row's number plus 128.
 
+use std::sync::Arc;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Alert, City, HotlistEntry, Journey, Observation, Patrol, Plate, Rejected, Revised, Sighting, Signal};
@@ -60,6 +62,16 @@ impl<T: Record> Record for Revised<T> {
             return Err("revision is 0; the first is 1".into());
         }
         self.row.check()
+    }
+}
+
+impl<T: Record> Record for Arc<T> {
+    const NAME: &'static str = T::NAME;
+    const SCHEMA: u8 = T::SCHEMA;
+    const VERSION: u8 = T::VERSION;
+
+    fn check(&self) -> Result<(), String> {
+        T::check(self)
     }
 }
 
