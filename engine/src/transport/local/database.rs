@@ -1,7 +1,7 @@
 //! The file: how it is opened, what is in it, and what its errors mean to a person.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
@@ -37,6 +37,17 @@ pub(super) struct Database {
 impl Database {
     /// Opens the file for reading and writing; makes it and its tables if they are not there.
     pub(super) fn open(path: &Path) -> Result<Self, TransportError> {
+        let began = Instant::now();
+        // While another program turns a new file into a store, some locks are refused at once instead of being waited for.
+        loop {
+            match Self::open_once(path) {
+                Err(error) if error.retry && began.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+                result => return result,
+            }
+        }
+    }
+
+    fn open_once(path: &Path) -> Result<Self, TransportError> {
         let mut database = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         if !database.is_ours()? {
             database.make_tables()?;
