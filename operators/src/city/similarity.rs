@@ -52,15 +52,6 @@ impl Read {
         (!text.is_empty()).then_some(read)
     }
 
-    /// At how many places the symbols differ, counted from the front; the quick look before [`Similarity::of`].
-    #[must_use]
-    pub fn differences(&self, other: &Self) -> u32 {
-        let lanes = u128::from_ne_bytes(self.symbols) ^ u128::from_ne_bytes(other.symbols);
-        let low = u128::from_ne_bytes([0x7f; 16]);
-        // Per byte: the high bit is set unless the byte is zero (Hacker's Delight, 6-1).
-        (((lanes & low) + low) | lanes | low).count_ones() - 112
-    }
-
     /// The symbols alone, as numbers: equal where the texts are.
     #[must_use]
     pub fn text(&self) -> [u8; 16] {
@@ -181,12 +172,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn differences_are_counted_as_by_hand(a in "[0-9A-Z]{8}", b in "[0-9A-Z]{8}") {
-            let by_hand = a.chars().zip(b.chars()).filter(|(x, y)| x != y).count();
-            prop_assert_eq!(read(&a).differences(&read(&b)) as usize, by_hand);
-        }
-
         #[test]
         fn neither_read_comes_first(a in "[0-9A-Z]{7,8}", b in "[0-9A-Z]{7,8}") {
             let similarity = Similarity::default();

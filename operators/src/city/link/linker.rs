@@ -6,7 +6,7 @@
 //!
 //! Every step marks what the next must look at again; nothing else is touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use differential_dataflow::consolidation::consolidate;
@@ -16,17 +16,14 @@ use smallvec::{SmallVec, smallvec};
 
 use super::evidence::Evidence;
 use super::matching::{Claims, Matching};
-use super::openings::{Open, Opening, Openings, Placing};
+use super::openings::{Opening, Openings, Placing};
 use super::platoons::Platoons;
+use super::reads::Reads;
 use super::seen::{Seen, SeenPlate};
-use super::timeline::Timeline;
 use super::{Bond, LinkParameters};
 use crate::city::road::Road;
 use crate::city::similarity::Millinats;
 use crate::stream::Clock;
-
-/// Reads with more wrong symbols than this are found only if they are the same text.
-const DIFFERENCES_MOST: u32 = 3;
 
 /// What only one bond can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +40,7 @@ pub struct Linker {
     seen: FxHashMap<Id, Seen>,
     by_age: BTreeSet<(u64, Id)>,
     by_text: FxHashMap<[u8; 16], SmallVec<[Id; 2]>>,
-    read: Vec<Timeline<SeenPlate>>,
+    read: Vec<Reads>,
     plates: Matching<(Id, Id), Claim>,
     openings: Openings,
     platoons: Platoons,
@@ -51,12 +48,18 @@ pub struct Linker {
     bonds: FxHashMap<Id, Bond>,
 }
 
-/// What one moment has touched.
+/// What one moment has touched; in no order, and some of it twice, until it is [`sorted`].
 #[derive(Default)]
 struct Touched {
-    sightings: BTreeSet<Id>,
-    placings: BTreeSet<Placing>,
-    origins: BTreeSet<Id>,
+    sightings: Vec<Id>,
+    placings: Vec<Placing>,
+    origins: Vec<Id>,
+}
+
+/// Each once and in order.
+fn sorted<T: Ord>(things: &mut Vec<T>) {
+    things.sort_unstable();
+    things.dedup();
 }
 
 impl Linker {
@@ -70,7 +73,7 @@ impl Linker {
             seen: FxHashMap::default(),
             by_age: BTreeSet::new(),
             by_text: FxHashMap::default(),
-            read: (0..cameras).map(|_| Timeline::default()).collect(),
+            read: (0..cameras).map(|_| Reads::default()).collect(),
             plates: Matching::default(),
             openings: Openings::new(cameras, nearby_ms),
             platoons: Platoons::default(),
@@ -87,11 +90,11 @@ impl Linker {
         if touched.sightings.is_empty() {
             return;
         }
-        for ((from, to), _) in self.plates.settle() {
-            touched.sightings.extend([from, to]);
-        }
-        self.reopen(&mut touched);
-        let mut moved = self.weigh(&touched);
+        sorted(&mut touched.sightings);
+        let changed = touched.sightings.clone();
+        touched.sightings.extend(self.plates.settle().into_iter().flat_map(|((from, to), _)| [from, to]));
+        self.reopen(&changed, &mut touched);
+        let mut moved = self.weigh(&mut touched);
         moved.extend(self.fills.settle().into_iter().map(|(placing, _)| placing));
         self.contested(moved, &mut touched);
         for origin in touched.origins {
@@ -116,15 +119,13 @@ impl Linker {
     /// Replaces what changed; a revision that says nothing new for linking ends here.
     fn admit(&mut self, now: Clock, changes: &mut Vec<(Arc<Sighting>, isize)>, touched: &mut Touched) {
         consolidate(changes);
-        let mut after: BTreeMap<Id, Option<Arc<Sighting>>> = BTreeMap::new();
-        for (sighting, diff) in changes.drain(..) {
-            let standing = after.entry(sighting.id).or_default();
-            if diff > 0 {
-                *standing = Some(sighting);
-            }
-        }
-        for (id, sighting) in after {
-            let seen = sighting.and_then(|sighting| Seen::of(&sighting, &self.evidence.road)).filter(|seen| !self.expired(seen.at_ms, now));
+        // By sighting, what comes after what goes.
+        changes.sort_unstable_by_key(|(sighting, diff)| (sighting.id, *diff));
+        for revisions in changes.chunk_by(|(a, _), (b, _)| a.id == b.id) {
+            let Some((sighting, diff)) = revisions.last() else { continue };
+            let (id, stands) = (sighting.id, *diff > 0);
+            let seen = Some(sighting).filter(|_| stands).and_then(|sighting| Seen::of(sighting, &self.evidence.road));
+            let seen = seen.filter(|seen| !self.expired(seen.at_ms, now));
             let before = self.seen.get(&id).copied();
             if before == seen {
                 continue;
@@ -132,10 +133,11 @@ impl Linker {
             before.iter().for_each(|before| self.remove(before, touched));
             seen.iter().for_each(|seen| self.insert(seen, touched));
         }
+        changes.clear();
     }
 
     fn insert(&mut self, seen: &Seen, touched: &mut Touched) {
-        touched.sightings.insert(seen.id);
+        touched.sightings.push(seen.id);
         self.seen.insert(seen.id, *seen);
         self.by_age.insert((seen.at_ms, seen.id));
         let Some(plate) = seen.plate else { return self.openings.insert(seen) };
@@ -146,7 +148,7 @@ impl Linker {
             }
         }
         self.by_text.entry(plate.read.text()).or_default().push(seen.id);
-        self.read[usize::from(seen.camera)].insert(seen.at_ms, seen.id, plate);
+        self.read[usize::from(seen.camera)].insert(seen.at_ms, seen.id, &plate);
     }
 
     /// Those with the same text anywhere within the window, and those with a similar one where it could have driven to or from.
@@ -155,15 +157,7 @@ impl Linker {
         let (road, text) = (&self.evidence.road, plate.read.text());
         let same = self.by_text.get(&text).into_iter().flatten().map(|id| self.seen[id]);
         let mut found: Vec<_> = same.filter(|other| other.at_ms.abs_diff(seen.at_ms) <= window_ms).collect();
-        let mut look = |camera: u16, span| {
-            for (_, id, other) in self.read[usize::from(camera)].within(span) {
-                let close =
-                    other.read.symbols() != plate.read.symbols() || (1..=DIFFERENCES_MOST).contains(&other.read.differences(&plate.read));
-                if close {
-                    found.push(self.seen[id]);
-                }
-            }
-        };
+        let mut look = |camera: u16, span| found.extend(self.read[usize::from(camera)].alike(plate, span).map(|id| self.seen[&id]));
         let hops = |from, to| road.usual(from, to).map_or(1, |way| u64::from(way.hops));
         for camera in road.reached_from(seen.camera) {
             look(*camera, seen.at_ms.saturating_sub(nearby_ms * hops(*camera, seen.camera))..seen.at_ms);
@@ -176,9 +170,9 @@ impl Linker {
 
     fn remove(&mut self, seen: &Seen, touched: &mut Touched) {
         let id = seen.id;
-        touched.sightings.insert(id);
-        for claim in [Claim::Out(id), Claim::In(id)] {
-            for (from, to) in self.plates.wanting(claim).collect::<Vec<_>>() {
+        touched.sightings.push(id);
+        for claim in [Claim::Out(id), Claim::In(id), Claim::Gap(id)] {
+            for (from, to) in self.plates.wanting(claim).collect::<SmallVec<[_; 8]>>() {
                 self.plates.remove((from, to));
             }
             touched.placings.extend(self.fills.wanting(claim));
@@ -190,6 +184,9 @@ impl Linker {
     fn put_away(&mut self, seen: &Seen) {
         self.seen.remove(&seen.id);
         self.by_age.remove(&(seen.at_ms, seen.id));
+        self.openings.close(Opening::After(seen.id), seen);
+        self.openings.close(Opening::Before(seen.id), seen);
+        self.openings.close_gap(&self.evidence.road, seen.id);
         let Some(plate) = seen.plate else { return self.openings.remove(seen) };
         self.read[usize::from(seen.camera)].remove(seen.at_ms, seen.id);
         if let Some(same) = self.by_text.get_mut(&plate.read.text()) {
@@ -200,27 +197,35 @@ impl Linker {
         }
     }
 
-    /// After the chains by plate have settled: where they are open now, and who drove in a platoon.
-    fn reopen(&mut self, touched: &mut Touched) {
-        let neighbours: Vec<_> = touched.sightings.iter().flat_map(|id| [self.previous(*id), self.next(*id)]).flatten().collect();
+    /// After the chains by plate have settled: where they are open now, and who drove in a platoon. `changed` are those whose
+    /// openings were closed because they look otherwise now.
+    fn reopen(&mut self, changed: &[Id], touched: &mut Touched) {
+        let neighbours = touched.sightings.iter().flat_map(|id| [self.previous(*id), self.next(*id)]).flatten();
+        let neighbours: SmallVec<[Id; 8]> = neighbours.collect();
         touched.sightings.extend(neighbours);
+        sorted(&mut touched.sightings);
         for id in &touched.sightings {
-            let seen = self.seen.get(id).copied();
+            let Some(seen) = self.seen.get(id).copied() else { continue };
             let (previous, next) = (self.previous(*id), self.next(*id));
-            let after = seen.filter(|seen| seen.plate.is_none() || next.is_none()).map(|at| Open { at, until: None });
-            let before = seen.filter(|seen| seen.plate.is_some() && previous.is_none()).map(|at| Open { at, until: None });
-            let end = next.and_then(|next| self.seen.get(&next).copied());
-            let gap = seen.zip(end).filter(|(at, end)| self.openings.is_gap(&self.evidence.road, at, end));
-            let gap = gap.map(|(at, end)| Open { at, until: Some(end) });
-            for (opening, open) in [(Opening::After(*id), after), (Opening::Before(*id), before), (Opening::Gap(*id), gap)] {
-                if self.openings.get(opening) != open.as_ref() {
-                    touched.placings.extend(self.fills.wanting(claim(opening)).filter(|(other, _)| *other == opening));
-                    self.openings.close(&self.evidence.road, opening);
-                    open.into_iter().for_each(|open| self.openings.open(&self.evidence.road, opening, open));
-                    self.openings.takers(&self.evidence.road, opening, &mut touched.placings);
+            let (after, before) = (seen.plate.is_none() || next.is_none(), seen.plate.is_some() && previous.is_none());
+            if self.openings.is_after(&seen) != after {
+                self.turn(Opening::After(*id), after, &seen, &mut touched.placings);
+            }
+            if self.openings.is_before(&seen) != before {
+                self.turn(Opening::Before(*id), before, &seen, &mut touched.placings);
+            }
+            let end = next.and_then(|next| self.seen.get(&next)).filter(|end| self.openings.is_gap(&self.evidence.road, &seen, end));
+            let known = self.openings.gap_end(*id);
+            if known != end.map(|end| end.id) || known.is_some_and(|end| changed.binary_search(&end).is_ok()) {
+                let end = end.copied();
+                touched.placings.extend(self.fills.wanting(Claim::Gap(*id)));
+                self.openings.close_gap(&self.evidence.road, *id);
+                if let Some(end) = end {
+                    self.openings.open_gap(&self.evidence.road, &seen, &end);
+                    self.openings.takers(&self.evidence.road, Opening::Gap(*id), &seen, &mut touched.placings);
                 }
             }
-            if let Some(seen) = seen.filter(|seen| seen.plate.is_none()) {
+            if seen.plate.is_none() {
                 self.openings.placings(&self.evidence.road, &seen, &mut touched.placings);
             }
         }
@@ -234,9 +239,21 @@ impl Linker {
         touched.origins.extend(&touched.sightings);
     }
 
+    /// Opens or closes what is behind or before a sighting.
+    fn turn(&mut self, opening: Opening, open: bool, at: &Seen, placings: &mut Vec<Placing>) {
+        if open {
+            self.openings.open(opening, at);
+            self.openings.takers(&self.evidence.road, opening, at, placings);
+        } else {
+            placings.extend(self.fills.wanting(claim(opening)).filter(|(other, _)| *other == opening));
+            self.openings.close(opening, at);
+        }
+    }
+
     /// Weighs anew every placing that something was touched of; returns those that weigh more or less than before.
-    fn weigh(&mut self, touched: &Touched) -> BTreeSet<Placing> {
-        let mut moved = BTreeSet::new();
+    fn weigh(&mut self, touched: &mut Touched) -> Vec<Placing> {
+        let mut moved = Vec::new();
+        sorted(&mut touched.placings);
         for placing in &touched.placings {
             let before = self.fills.score(*placing);
             let score = self.placing(*placing).filter(|score| *score > 0);
@@ -246,7 +263,7 @@ impl Linker {
             }
             // One that stands may lead elsewhere without weighing more or less: its gap may end at another sighting.
             if before != score || self.fills.stands(*placing) {
-                moved.insert(*placing);
+                moved.push(*placing);
             }
         }
         moved
@@ -254,7 +271,8 @@ impl Linker {
 
     /// Whose bonds may be another, or otherwise certain, when these placings weigh or stand otherwise: their own, those of
     /// whoever holds what they claim, and those of whoever competes with someone who does.
-    fn contested(&self, moved: BTreeSet<Placing>, touched: &mut Touched) {
+    fn contested(&self, mut moved: Vec<Placing>, touched: &mut Touched) {
+        sorted(&mut moved);
         let holders = |placing: Placing| claims(placing).into_iter().filter_map(|claim| self.fills.holder(claim));
         for placing in moved {
             touched.origins.extend(origins(placing));
@@ -263,18 +281,22 @@ impl Linker {
                 touched.origins.extend(origins(holder));
             }
         }
+        sorted(&mut touched.origins);
     }
 
     /// How much speaks for a sighting without a plate being where an opening is.
     fn placing(&self, (opening, id): Placing) -> Option<Millinats> {
-        let Open { at, until } = self.openings.get(opening)?;
+        let at = self.seen.get(&opening.id())?;
         let seen = self.seen.get(&id).filter(|seen| seen.plate.is_none())?;
         let platoon = |from, to| self.platoons.around(from, to);
-        match (opening, until) {
-            (Opening::After(_), _) => self.evidence.next(at, seen, platoon(at, seen)),
-            (Opening::Before(_), _) => self.evidence.next(seen, at, platoon(seen, at)),
-            (Opening::Gap(_), Some(end)) => self.evidence.between([at, seen, end], [platoon(at, seen), platoon(seen, end)]),
-            (Opening::Gap(_), None) => None,
+        match opening {
+            Opening::After(_) if self.openings.is_after(at) => self.evidence.next(at, seen, platoon(at, seen)),
+            Opening::Before(_) if self.openings.is_before(at) => self.evidence.next(seen, at, platoon(seen, at)),
+            Opening::After(_) | Opening::Before(_) => None,
+            Opening::Gap(_) => {
+                let end = self.seen.get(&self.openings.gap_end(at.id)?)?;
+                self.evidence.between([at, seen, end], [platoon(at, seen), platoon(seen, end)])
+            }
         }
     }
 
@@ -300,7 +322,7 @@ impl Linker {
 
     /// How sure a placing that stands is, permille: its odds against nobody, and against every rival for what it claims.
     fn surety(&self, placing: Placing) -> u16 {
-        let mut rivals: Vec<Placing> = claims(placing).into_iter().flat_map(|claim| self.fills.wanting(claim)).collect();
+        let mut rivals: SmallVec<[Placing; 32]> = claims(placing).into_iter().flat_map(|claim| self.fills.wanting(claim)).collect();
         rivals.sort_unstable();
         rivals.dedup();
         let odds = |nats: Millinats| (f64::from(nats) / 1_000.0).exp();
@@ -313,7 +335,9 @@ impl Linker {
     fn in_its_place(&self, placing: Placing, rival: Placing) -> Millinats {
         let claimed = claims(placing);
         let elsewhere = claims(rival).into_iter().filter(|claim| !claimed.contains(claim));
-        let holders: BTreeSet<Placing> = elsewhere.filter_map(|claim| self.fills.holder(claim)).collect();
+        let mut holders: Claims<Placing> = elsewhere.filter_map(|claim| self.fills.holder(claim)).collect();
+        holders.sort_unstable();
+        holders.dedup();
         let lost = |holder: Placing| (self.weight(holder) - self.weight(exchanged(holder, placing, rival))).max(0);
         self.weight(rival) - holders.into_iter().map(lost).sum::<Millinats>()
     }
@@ -360,9 +384,6 @@ impl Linker {
             if !self.fills.stands(placing) || ![placing.0.id(), placing.1].iter().any(|other| self.seen.contains_key(other)) {
                 self.fills.forget(placing);
             }
-        }
-        for opening in [Opening::After(id), Opening::Before(id), Opening::Gap(id)] {
-            self.openings.close(&self.evidence.road, opening);
         }
     }
 }

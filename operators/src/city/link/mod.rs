@@ -17,6 +17,7 @@ mod linker;
 mod matching;
 mod openings;
 mod platoons;
+mod reads;
 mod seen;
 mod timeline;
 

@@ -9,8 +9,6 @@
 //! Kept per camera and in order of time, so that both questions (which openings for `u`, which `u` for an opening) are short
 //! walks over neighbouring cameras.
 
-use std::collections::BTreeSet;
-
 use rustc_hash::FxHashMap;
 use schemas::Id;
 
@@ -42,20 +40,28 @@ impl Opening {
 /// A sighting without a plate in an opening.
 pub(super) type Placing = (Opening, Id);
 
-/// An opening as it stands: the sighting it is named for and, of a gap, the one that ends it.
+/// Where and when a sighting was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Open {
-    pub(super) at: Seen,
-    pub(super) until: Option<Seen>,
+struct Spot {
+    id: Id,
+    camera: u16,
+    at_ms: u64,
+}
+
+impl Spot {
+    fn of(seen: &Seen) -> Self {
+        Self { id: seen.id, camera: seen.camera, at_ms: seen.at_ms }
+    }
 }
 
 /// All openings, and all sightings without a plate.
 #[derive(Debug)]
 pub(super) struct Openings {
     nearby_ms: u64,
-    open: FxHashMap<Opening, Open>,
     after: Vec<Timeline<()>>,
     before: Vec<Timeline<()>>,
+    /// By the sighting a gap begins with: that and the one which ends it.
+    open: FxHashMap<Id, [Spot; 2]>,
     /// By each camera a gap could be filled at; with the moment it ends and the cameras on its both sides.
     gaps: Vec<Timeline<(u64, Stretch)>>,
     /// By the camera where gaps end, and the moment they do: the sighting they begin with, and when.
@@ -70,51 +76,65 @@ impl Openings {
         }
         Self {
             nearby_ms,
-            open: FxHashMap::default(),
             after: empty(cameras),
             before: empty(cameras),
+            open: FxHashMap::default(),
             gaps: empty(cameras),
             ends: empty(cameras),
             plateless: empty(cameras),
         }
     }
 
-    /// What stands open under this name.
-    pub(super) fn get(&self, opening: Opening) -> Option<&Open> {
-        self.open.get(&opening)
+    /// Whether others may follow a sighting.
+    pub(super) fn is_after(&self, at: &Seen) -> bool {
+        self.after[usize::from(at.camera)].contains(at.at_ms, at.id)
     }
 
-    /// Opens what was closed.
-    pub(super) fn open(&mut self, road: &Road, opening: Opening, open: Open) {
-        let Open { at, until } = open;
-        match (opening, until) {
-            (Opening::After(id), _) => self.after[usize::from(at.camera)].insert(at.at_ms, id, ()),
-            (Opening::Before(id), _) => self.before[usize::from(at.camera)].insert(at.at_ms, id, ()),
-            (Opening::Gap(id), Some(end)) => {
-                for camera in gap_cameras(road, &at, &end) {
-                    self.gaps[usize::from(camera)].insert(at.at_ms, id, (end.at_ms, (at.camera, end.camera)));
-                }
-                self.ends[usize::from(end.camera)].insert(end.at_ms, id, at.at_ms);
-            }
-            (Opening::Gap(_), None) => return,
-        }
-        self.open.insert(opening, open);
+    /// Whether others may precede a sighting.
+    pub(super) fn is_before(&self, at: &Seen) -> bool {
+        self.before[usize::from(at.camera)].contains(at.at_ms, at.id)
     }
 
-    /// Closes what may be open.
-    pub(super) fn close(&mut self, road: &Road, opening: Opening) {
-        let Some(Open { at, until }) = self.open.remove(&opening) else { return };
-        match (opening, until) {
-            (Opening::After(id), _) => self.after[usize::from(at.camera)].remove(at.at_ms, id),
-            (Opening::Before(id), _) => self.before[usize::from(at.camera)].remove(at.at_ms, id),
-            (Opening::Gap(id), Some(end)) => {
-                for camera in gap_cameras(road, &at, &end) {
-                    self.gaps[usize::from(camera)].remove(at.at_ms, id);
-                }
-                self.ends[usize::from(end.camera)].remove(end.at_ms, id);
-            }
-            (Opening::Gap(_), None) => {}
+    /// The sighting that ends the gap that begins with this one.
+    pub(super) fn gap_end(&self, from: Id) -> Option<Id> {
+        self.open.get(&from).map(|[_, end]| end.id)
+    }
+
+    /// Opens what was closed: behind a sighting, or before it.
+    pub(super) fn open(&mut self, opening: Opening, at: &Seen) {
+        match opening {
+            Opening::After(id) => self.after[usize::from(at.camera)].insert(at.at_ms, id, ()),
+            Opening::Before(id) => self.before[usize::from(at.camera)].insert(at.at_ms, id, ()),
+            Opening::Gap(_) => {}
         }
+    }
+
+    /// Closes what may be open: behind a sighting, or before it.
+    pub(super) fn close(&mut self, opening: Opening, at: &Seen) {
+        match opening {
+            Opening::After(id) => self.after[usize::from(at.camera)].remove(at.at_ms, id),
+            Opening::Before(id) => self.before[usize::from(at.camera)].remove(at.at_ms, id),
+            Opening::Gap(_) => {}
+        }
+    }
+
+    /// Opens a gap.
+    pub(super) fn open_gap(&mut self, road: &Road, from: &Seen, to: &Seen) {
+        let [at, end] = [from, to].map(Spot::of);
+        for camera in gap_cameras(road, at, end) {
+            self.gaps[usize::from(camera)].insert(at.at_ms, at.id, (end.at_ms, (at.camera, end.camera)));
+        }
+        self.ends[usize::from(end.camera)].insert(end.at_ms, at.id, at.at_ms);
+        self.open.insert(at.id, [at, end]);
+    }
+
+    /// Closes the gap that begins with a sighting, if there is one.
+    pub(super) fn close_gap(&mut self, road: &Road, from: Id) {
+        let Some([at, end]) = self.open.remove(&from) else { return };
+        for camera in gap_cameras(road, at, end) {
+            self.gaps[usize::from(camera)].remove(at.at_ms, at.id);
+        }
+        self.ends[usize::from(end.camera)].remove(end.at_ms, at.id);
     }
 
     /// Adds a sighting without a plate.
@@ -132,29 +152,29 @@ impl Openings {
         from.camera != to.camera && !road.adjacent(from.camera, to.camera) && to.at_ms - from.at_ms <= 2 * self.nearby_ms
     }
 
-    /// Whom an opening could take in.
-    pub(super) fn takers(&self, road: &Road, opening: Opening, placings: &mut BTreeSet<Placing>) {
-        let Some(Open { at, until }) = self.open.get(&opening) else { return };
+    /// Whom an opening of this sighting could take in.
+    pub(super) fn takers(&self, road: &Road, opening: Opening, at: &Seen, placings: &mut Vec<Placing>) {
         let mut add = |camera: u16, from_ms: u64, until_ms: u64| {
             let there = self.plateless[usize::from(camera)].within(from_ms..until_ms);
             placings.extend(there.map(|(_, id, ())| (opening, *id)));
         };
-        match (opening, until) {
-            (Opening::After(_), _) => {
+        match opening {
+            Opening::After(_) => {
                 road.onward(at.camera).iter().for_each(|camera| add(*camera, at.at_ms + 1, at.at_ms + self.nearby_ms));
             }
-            (Opening::Before(_), _) => {
+            Opening::Before(_) => {
                 road.backward(at.camera).iter().for_each(|camera| add(*camera, (at.at_ms + 1).saturating_sub(self.nearby_ms), at.at_ms));
             }
-            (Opening::Gap(_), Some(end)) => {
-                gap_cameras(road, at, end).into_iter().for_each(|camera| add(camera, at.at_ms + 1, end.at_ms));
+            Opening::Gap(id) => {
+                if let Some([at, end]) = self.open.get(&id) {
+                    gap_cameras(road, *at, *end).for_each(|camera| add(camera, at.at_ms + 1, end.at_ms));
+                }
             }
-            (Opening::Gap(_), None) => {}
         }
     }
 
     /// Where a sighting without a plate could go; behind it, others have an opening of their own.
-    pub(super) fn placings(&self, road: &Road, seen: &Seen, placings: &mut BTreeSet<Placing>) {
+    pub(super) fn placings(&self, road: &Road, seen: &Seen, placings: &mut Vec<Placing>) {
         for camera in road.backward(seen.camera) {
             self.behind(*camera, seen, placings);
         }
@@ -170,7 +190,7 @@ impl Openings {
         &self,
         ((from, to), from_ms, until_ms): Arrivals,
         seen: impl Fn(Id) -> Option<Seen>,
-        placings: &mut BTreeSet<Placing>,
+        placings: &mut Vec<Placing>,
     ) {
         let span = from_ms..until_ms + 1;
         for (_, id, ()) in self.plateless[usize::from(to)].within(span.clone()) {
@@ -190,13 +210,13 @@ impl Openings {
     }
 
     /// Behind those who left `camera` not long before.
-    fn behind(&self, camera: u16, seen: &Seen, placings: &mut BTreeSet<Placing>) {
+    fn behind(&self, camera: u16, seen: &Seen, placings: &mut Vec<Placing>) {
         let left = self.after[usize::from(camera)].within((seen.at_ms + 1).saturating_sub(self.nearby_ms)..seen.at_ms);
         placings.extend(left.map(|(_, id, ())| (Opening::After(*id), seen.id)));
     }
 
     /// Into gaps that span its moment, those that begin at one camera or all.
-    fn within_gaps(&self, seen: &Seen, beginning: Option<u16>, placings: &mut BTreeSet<Placing>) {
+    fn within_gaps(&self, seen: &Seen, beginning: Option<u16>, placings: &mut Vec<Placing>) {
         let began = self.gaps[usize::from(seen.camera)].within(seen.at_ms.saturating_sub(2 * self.nearby_ms)..seen.at_ms);
         let spanning =
             began.filter(|(_, _, (until_ms, (from, _)))| *until_ms > seen.at_ms && beginning.is_none_or(|camera| camera == *from));
@@ -205,9 +225,7 @@ impl Openings {
 }
 
 /// The cameras a vehicle may have passed unread between two sightings: next to either.
-fn gap_cameras(road: &Road, from: &Seen, to: &Seen) -> Vec<u16> {
-    let mut cameras: Vec<_> = road.onward(from.camera).iter().chain(road.backward(to.camera)).copied().collect();
-    cameras.sort_unstable();
-    cameras.dedup();
-    cameras
+fn gap_cameras(road: &Road, from: Spot, to: Spot) -> impl Iterator<Item = u16> {
+    let (onward, backward) = (road.onward(from.camera), road.backward(to.camera));
+    onward.iter().chain(backward.iter().filter(|camera| onward.binary_search(camera).is_err())).copied()
 }
