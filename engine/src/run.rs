@@ -110,7 +110,16 @@ impl Run {
         let (freed, committed) = unbounded();
         let (guards, workers) = self.start_workers(&complete)?;
         drop(complete);
-        let pump = Pump { settings: self.settings.clone(), lanes, partitions, workers, committed, stop: Arc::clone(&self.stop), clock: 0 };
+        let pump = Pump {
+            settings: self.settings.clone(),
+            lanes,
+            partitions,
+            workers,
+            committed,
+            stop: Arc::clone(&self.stop),
+            clock: 0,
+            observed_ms: Vec::new(),
+        };
         let last = history.last().cloned().unwrap_or_default();
         let epoch = last.epoch;
         let pump = std::thread::Builder::new().name("pump".into()).spawn(move || pump.run(&history));

@@ -15,6 +15,9 @@ pub struct Settings {
     pub patience_ms: u64,
     /// Step of the job clock in a bounded replay, milliseconds. Default 100: finer than any alert is due.
     pub tick_ms: u64,
+    /// How far the clock runs on in steps at the end of a bounded replay, milliseconds, before it goes to infinity: as far as
+    /// the job remembers, so that what becomes final is committed minute by minute and not all at once. Default 0: at once.
+    pub memory_ms: u64,
     /// Epochs between reading and commit. Default 16: enough to keep all parts busy.
     pub epochs_in_flight: usize,
     /// Bytes between reading and commit. Default 64 MiB; one epoch is always let through.
@@ -37,6 +40,7 @@ impl Default for Settings {
             max_skew_ms: 5_000,
             patience_ms: 15 * 30_000,
             tick_ms: 100,
+            memory_ms: 0,
             epochs_in_flight: 16,
             bytes_in_flight: 64 << 20,
             epoch_bytes: 512 << 10,

@@ -52,6 +52,7 @@ pub(crate) fn job(definition: &str, map: &City, source: &Arc<dyn Transport>, sin
         max_skew_ms: plan.max_skew_ms,
         patience_ms: plan.patience_ms,
         tick_ms: plan.tick_ms,
+        memory_ms: plan.memory_ms,
         bounded: true,
         ..Settings::default()
     };

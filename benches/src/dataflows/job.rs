@@ -43,7 +43,7 @@ pub fn run(city: &City, input: &Path, output: &Path, workers: usize) -> Report {
         sources: plan.sources.iter().map(bind).collect(),
         sink: Arc::new(FileTransport::new(output, &[])),
         outputs: topics.chain([REJECTED.to_owned()]).collect(),
-        settings: Settings { patience_ms: plan.patience_ms, ..limits },
+        settings: Settings { patience_ms: plan.patience_ms, memory_ms: plan.memory_ms, ..limits },
         stop: Arc::default(),
         job: Arc::new(Dataflow { context: Context { city: Arc::new(city.clone()), lateness: Duration::from_ms(plan.lateness_ms) }, plan }),
     };

@@ -40,7 +40,8 @@ pub(super) fn merge(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tr
         }
         bytes += slices.iter().map(|s| s.batch.records[s.records.clone()].iter().map(super::size).sum::<usize>()).sum::<usize>();
         let marks = pump.marks(clock);
-        let observed_ms = pump.lanes.iter().map(|lane| observed_until(lane, clock)).collect();
+        let observed_ms: Vec<u64> = pump.lanes.iter().map(|lane| observed_until(lane, clock)).collect();
+        pump.observed_ms.clone_from(&observed_ms);
         let tick = Tick { clock, offsets: pump.lanes.iter().map(Lane::next_offset).collect(), observed_ms };
         moments.push(Moment { tick, slices, marks });
         pump.clock = clock;
@@ -53,6 +54,24 @@ pub(super) fn merge(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tr
     }
     if !moments.is_empty() {
         pump.send(moments, false, flight);
+    }
+    run_out(pump, flight)
+}
+
+/// How far the clock goes at a time when there is nothing more to read.
+const STEP_MS: u64 = 60_000;
+
+/// Lets the clock run on over what is remembered, so that no more becomes final at once than a step holds.
+fn run_out(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, TransportError> {
+    let Some(last_ms) = pump.lanes.iter().map(Lane::arrival_ms).max().filter(|last_ms| *last_ms > 0) else {
+        return Ok(Ending::Finished);
+    };
+    while pump.clock < last_ms.saturating_add(pump.settings.memory_ms) {
+        let clock = pump.clock + STEP_MS;
+        let tick = Tick { clock, offsets: pump.lanes.iter().map(Lane::next_offset).collect(), observed_ms: pump.observed_ms.clone() };
+        if pump.stopping() || !pump.send(vec![Moment { marks: pump.marks(clock), tick, slices: Vec::new() }], false, flight) {
+            return Ok(Ending::Stopped);
+        }
     }
     Ok(Ending::Finished)
 }

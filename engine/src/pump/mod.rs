@@ -39,6 +39,8 @@ pub(crate) struct Pump {
     pub(crate) stop: Arc<AtomicBool>,
     /// The job clock so far.
     pub(crate) clock: u64,
+    /// How far each partition has been observed, as of that clock.
+    pub(crate) observed_ms: Vec<u64>,
 }
 
 /// How the input ended.

@@ -23,6 +23,7 @@ pub(super) fn replay(pump: &mut Pump, history: &[Progress], flight: &mut InFligh
             for (place, observed) in places.iter().zip(&tick.observed_ms) {
                 full.observed_ms[*place] = *observed;
             }
+            pump.observed_ms.clone_from(&full.observed_ms);
             let marks = pump.marks(tick.clock);
             moments.push(Moment { tick: full, slices, marks });
             pump.clock = tick.clock;

@@ -112,6 +112,7 @@ pub(super) fn settings(plan: &Plan<Step>) -> Settings {
         max_skew_ms: plan.max_skew_ms,
         patience_ms: plan.patience_ms,
         tick_ms: plan.tick_ms,
+        memory_ms: plan.memory_ms,
         ..Settings::default()
     }
 }

@@ -65,7 +65,7 @@ fn run(example: &Example, directory: Option<&Path>) -> anyhow::Result<String> {
     }
     let city = job::city(&plan, directory).unwrap_or_default();
     let (settings, transport) = (settings(&plan), Arc::new(memory.clone()) as Arc<dyn Transport>);
-    let settings = engine::Settings { bounded: true, ..settings };
+    let settings = engine::Settings { bounded: true, memory_ms: 0, ..settings };
     let run = engine_run(plan, city, Arc::clone(&transport), transport, settings, Arc::new(AtomicBool::new(false)));
     run.run(&mut |_| ()).map_err(job::explain_failure)?;
     let mut problems = String::new();

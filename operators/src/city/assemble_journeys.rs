@@ -72,8 +72,11 @@ pub fn assemble_journeys<'scope>(
 ) -> Changes<'scope, Arc<Itinerary>> {
     let mut assembler = Assembler::new(&city, parameters);
     let parts = sightings.map(Part::Sighting).concat(bonds.map(Part::Bond));
-    fold(parts, "Assemble journeys", |_| 0, move |now, changes, out| assembler.apply(now, changes, out))
+    fold(parts, "Assemble journeys", |_| ASSEMBLING, move |now, changes, out| assembler.apply(now, changes, out))
 }
+
+/// The worker that assembles, counted round: neither the one that links nor, where there are three, the one that publishes.
+const ASSEMBLING: u64 = 2;
 
 /// What journeys are made of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -73,6 +73,9 @@ impl Default for LinkParameters {
     }
 }
 
+/// The worker that links, counted round: not the one that publishes, where there are two.
+const LINKING: u64 = 1;
+
 /// Links every sighting to the next one of the same vehicle, if there is one.
 ///
 /// Sightings from cameras that `city` does not know are not linked.
@@ -100,5 +103,5 @@ impl Default for LinkParameters {
 /// ```
 pub fn link<'scope>(sightings: Changes<'scope, Arc<Sighting>>, city: Arc<City>, parameters: LinkParameters) -> Changes<'scope, Bond> {
     let mut linker = Linker::new(&city, parameters);
-    fold(sightings, "Link", |_| 0, move |now, changes, bonds| linker.apply(now, changes, bonds))
+    fold(sightings, "Link", |_| LINKING, move |now, changes, bonds| linker.apply(now, changes, bonds))
 }
