@@ -11,6 +11,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use differential_dataflow::ExchangeData;
 use differential_dataflow::consolidation::consolidate;
@@ -33,16 +34,19 @@ pub enum Standing {
 }
 
 /// Gives a row's bytes, with its revision and standing.
-pub type Encode<T> = dyn Fn(&T, u32, Standing) -> Vec<u8>;
+pub type Encode<T> = dyn Fn(&T, u32, Standing) -> Vec<u8> + Send + Sync;
+
+/// A row that is to be written: its bytes are made by who writes it, for workers have enough to do.
+pub(crate) type Draft = Box<dyn FnOnce() -> OutputRow + Send>;
 
 /// How rows of type `T` are published.
 pub struct RowSpec<T> {
     /// The row's id.
-    pub id: Box<dyn Fn(&T) -> u64>,
+    pub id: Box<dyn Fn(&T) -> u64 + Send + Sync>,
     /// The latest event time that can still bear on it: its own evidence plus the windows it was chosen from.
-    pub settles_ms: Box<dyn Fn(&T) -> u64>,
+    pub settles_ms: Box<dyn Fn(&T) -> u64 + Send + Sync>,
     /// When it happened, for the header `ce_time`.
-    pub at_ms: Box<dyn Fn(&T) -> u64>,
+    pub at_ms: Box<dyn Fn(&T) -> u64 + Send + Sync>,
     /// The row with its revision and standing, in the output's format.
     pub encode: Box<Encode<T>>,
     /// Type of the row, for the header `ce_type`.
@@ -60,12 +64,12 @@ pub(crate) fn publish<T: ExchangeData>(
     spec: RowSpec<T>,
     outbox: Outbox,
 ) -> Rc<Cell<u64>> {
-    let mut log =
-        Changelog { output: output.to_owned(), job: job.to_owned(), lateness_ms, spec, rows: FxHashMap::default(), due: BTreeSet::new() };
+    let topic = Arc::new(Topic { output: output.to_owned(), job: job.to_owned(), spec });
+    let mut log = Changelog { topic, lateness_ms, rows: FxHashMap::default(), due: BTreeSet::new() };
     deliver(
         rows,
         &format!("Publish {output}"),
-        move |step, out: &mut Vec<(u64, OutputRow)>| match step {
+        move |step, out: &mut Vec<(u64, Draft)>| match step {
             Step::Changes(now, changes) => log.apply(now, changes, out),
             Step::Clock(now) => log.settle(now, out),
         },
@@ -77,18 +81,23 @@ pub(crate) fn publish<T: ExchangeData>(
 pub(crate) fn append<T: ExchangeData>(
     rows: Changes<'_, T>,
     output: &str,
-    encode: impl Fn(&T) -> (String, Vec<u8>) + 'static,
+    encode: impl Fn(&T) -> (String, Vec<u8>) + Send + Sync + 'static,
     outbox: Outbox,
 ) -> Rc<Cell<u64>> {
-    let topic = output.to_owned();
+    let topic = Arc::new((output.to_owned(), encode));
     deliver(
         rows,
         &format!("Append {output}"),
-        move |step, out: &mut Vec<(u64, OutputRow)>| {
+        move |step, out: &mut Vec<(u64, Draft)>| {
             let Step::Changes(now, changes) = step else { return };
-            for (row, _) in changes.iter().filter(|(_, diff)| *diff > 0) {
-                let (key, value) = encode(row);
-                out.push((now, OutputRow { topic: topic.clone(), key, value, headers: Vec::new() }));
+            for (row, _) in changes.drain(..).filter(|(_, diff)| *diff > 0) {
+                let topic = Arc::clone(&topic);
+                let draft = move || {
+                    let (topic, encode) = &*topic;
+                    let (key, value) = encode(&row);
+                    OutputRow { topic: topic.clone(), key, value, headers: Vec::new() }
+                };
+                out.push((now, Box::new(draft)));
             }
         },
         outbox,
@@ -107,7 +116,7 @@ enum Step<'a, T> {
 fn deliver<T: ExchangeData>(
     rows: Changes<'_, T>,
     name: &str,
-    mut logic: impl FnMut(Step<'_, T>, &mut Vec<(u64, OutputRow)>) + 'static,
+    mut logic: impl FnMut(Step<'_, T>, &mut Vec<(u64, Draft)>) + 'static,
     outbox: Outbox,
 ) -> Rc<Cell<u64>> {
     let done = Rc::new(Cell::new(0));
@@ -143,10 +152,8 @@ fn deliver<T: ExchangeData>(
 
 /// The rows of one output that may still change.
 struct Changelog<T> {
-    output: String,
-    job: String,
+    topic: Arc<Topic<T>>,
     lateness_ms: u64,
-    spec: RowSpec<T>,
     rows: FxHashMap<u64, Entry<T>>,
     /// When entries become final, and when final and withdrawn ones are forgotten.
     due: BTreeSet<(u64, u64)>,
@@ -162,11 +169,11 @@ struct Entry<T> {
 }
 
 impl<T: ExchangeData> Changelog<T> {
-    fn apply(&mut self, now: u64, changes: &mut Vec<(T, isize)>, out: &mut Vec<(u64, OutputRow)>) {
+    fn apply(&mut self, now: u64, changes: &mut Vec<(T, isize)>, out: &mut Vec<(u64, Draft)>) {
         self.settle(now, out);
         // Per id: the row that comes, if any. Rows that leave matter only where none comes.
         let mut touched: Vec<(u64, Option<T>)> =
-            changes.drain(..).map(|(row, diff)| ((self.spec.id)(&row), (diff > 0).then_some(row))).collect();
+            changes.drain(..).map(|(row, diff)| ((self.topic.spec.id)(&row), (diff > 0).then_some(row))).collect();
         touched.sort();
         // `None` sorts before `Some`: the last of an id is what comes.
         let mut touched = touched.into_iter().peekable();
@@ -177,18 +184,18 @@ impl<T: ExchangeData> Changelog<T> {
         }
     }
 
-    fn change(&mut self, now: u64, id: u64, row: Option<T>, out: &mut Vec<(u64, OutputRow)>) {
+    fn change(&mut self, now: u64, id: u64, row: Option<T>, out: &mut Vec<(u64, Draft)>) {
         let entry = self.rows.get(&id);
         if entry.is_some_and(|e| e.settled) {
-            debug_assert!(row.is_none(), "a final row of {:?} changed", self.output);
+            debug_assert!(row.is_none(), "a final row of {:?} changed", self.topic.output);
             return;
         }
         let Some(shown) = row.as_ref().or(entry.and_then(|e| e.row.as_ref())) else { return };
         // Where the clock jumps, a row may come after its time: it is told first, and final a moment later.
-        let due = (self.spec.settles_ms)(shown).saturating_add(self.lateness_ms).max(entry.map_or(0, |e| e.due)).max(now);
+        let due = (self.topic.spec.settles_ms)(shown).saturating_add(self.lateness_ms).max(entry.map_or(0, |e| e.due)).max(now);
         let revision = entry.map_or(0, |e| e.revision) + 1;
         let standing = if row.is_some() { Standing::Provisional } else { Standing::Withdrawn };
-        out.push((now, self.encode(id, shown, revision, standing)));
+        out.push((now, self.draft(id, shown, revision, standing)));
         if let Some(before) = self.rows.insert(id, Entry { row, revision, settled: false, due }) {
             self.due.remove(&(before.due, id));
         }
@@ -196,13 +203,13 @@ impl<T: ExchangeData> Changelog<T> {
     }
 
     /// Makes final what nothing can bear on any more, and forgets what has been final or withdrawn for long.
-    fn settle(&mut self, now: u64, out: &mut Vec<(u64, OutputRow)>) {
+    fn settle(&mut self, now: u64, out: &mut Vec<(u64, Draft)>) {
         while let Some((due, id)) = self.due.first().copied().filter(|(due, _)| *due < now) {
             self.due.remove(&(due, id));
             let Some(mut entry) = self.rows.remove(&id) else { continue };
             let Some(row) = entry.row.take().filter(|_| !entry.settled) else { continue };
             entry.revision += 1;
-            out.push((due + 1, self.encode(id, &row, entry.revision, Standing::Final)));
+            out.push((due + 1, self.draft(id, &row, entry.revision, Standing::Final)));
             // Kept a while so that a row that wrongly came again would be noticed, not published as new.
             (entry.settled, entry.due) = (true, due.saturating_add(self.lateness_ms));
             self.due.insert((entry.due, id));
@@ -210,6 +217,20 @@ impl<T: ExchangeData> Changelog<T> {
         }
     }
 
+    fn draft(&self, id: u64, row: &T, revision: u32, standing: Standing) -> Draft {
+        let (topic, row) = (Arc::clone(&self.topic), row.clone());
+        Box::new(move || topic.encode(id, &row, revision, standing))
+    }
+}
+
+/// Where rows go and how they are written.
+struct Topic<T> {
+    output: String,
+    job: String,
+    spec: RowSpec<T>,
+}
+
+impl<T> Topic<T> {
     fn encode(&self, id: u64, row: &T, revision: u32, standing: Standing) -> OutputRow {
         let key = format!("{id:016x}");
         let headers = vec![

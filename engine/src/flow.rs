@@ -11,10 +11,10 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Input;
 use timely::dataflow::operators::core::input::Handle;
 
-use crate::changelog::{self, RowSpec};
+use crate::changelog::{self, Draft, RowSpec};
 use crate::clock::{Untimely, judge};
 use crate::epoch::{Epoch, Moment, Slice};
-use crate::transport::{OutputRow, RawRecord};
+use crate::transport::RawRecord;
 
 /// A changing collection at the job clock.
 pub type Changes<'scope, D> = VecCollection<'scope, u64, D, isize>;
@@ -108,7 +108,7 @@ pub(crate) struct Limits {
 }
 
 /// Rows on their way to the committer, with the moment each came at; worker 0 alone has any.
-pub(crate) type Outbox = Rc<RefCell<Vec<(u64, OutputRow)>>>;
+pub(crate) type Outbox = Rc<RefCell<Vec<(u64, Draft)>>>;
 
 /// A dataflow in the making.
 pub struct Flow<'scope> {
@@ -193,7 +193,12 @@ impl<'scope> Flow<'scope> {
     }
 
     /// Publishes rows that are only ever added: `encode` gives key and value.
-    pub fn append<T: ExchangeData>(&mut self, output: &str, rows: Changes<'scope, T>, encode: impl Fn(&T) -> (String, Vec<u8>) + 'static) {
+    pub fn append<T: ExchangeData>(
+        &mut self,
+        output: &str,
+        rows: Changes<'scope, T>,
+        encode: impl Fn(&T) -> (String, Vec<u8>) + Send + Sync + 'static,
+    ) {
         let done = changelog::append(rows, output, encode, Rc::clone(&self.outbox));
         self.done.push(done);
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use crate::changelog::Draft;
 use crate::epoch::{Epoch, Order, Partition};
 use crate::flow::{Job, Limits};
 use crate::pump::{Lane, Pump};
@@ -208,7 +209,7 @@ const GROUP_MOST: usize = 64;
 #[derive(Default)]
 struct Group {
     epochs: Vec<Arc<Epoch>>,
-    rows: Vec<OutputRow>,
+    rows: Vec<Draft>,
     ended: bool,
     failed: bool,
 }
@@ -297,7 +298,8 @@ impl Committer<'_> {
     }
 
     /// Commits, trying again while the transport says that may help.
-    fn commit(&mut self, rows: Vec<OutputRow>, progress: &Progress) -> Result<(), TransportError> {
+    fn commit(&mut self, rows: Vec<Draft>, progress: &Progress) -> Result<(), TransportError> {
+        let rows: Vec<OutputRow> = rows.into_iter().map(|draft| draft()).collect();
         let mut pause = std::time::Duration::from_millis(100);
         while let Err(error) = self.writer.commit(&rows, progress) {
             if !error.retry || self.run.stop.load(Ordering::Relaxed) {

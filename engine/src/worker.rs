@@ -9,9 +9,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use timely::worker::Worker;
 
+use crate::changelog::Draft;
 use crate::epoch::{Epoch, Order};
 use crate::flow::{Feed, Flow, Job, Limits, Outbox};
-use crate::transport::OutputRow;
 
 /// How long a worker with nothing to do sleeps before it looks around; the pump wakes it earlier.
 const PARK: Duration = Duration::from_millis(5);
@@ -19,9 +19,9 @@ const PARK: Duration = Duration::from_millis(5);
 /// What the workers tell the committer; rows are in order of their moments.
 pub(crate) enum Complete {
     /// An epoch is complete.
-    Epoch(Arc<Epoch>, Vec<OutputRow>),
+    Epoch(Arc<Epoch>, Vec<Draft>),
     /// The input ended, and these rows came of it.
-    End(Vec<OutputRow>),
+    End(Vec<Draft>),
     /// A worker panicked.
     Failed,
 }

@@ -119,6 +119,15 @@ impl Vote {
         self.reads
     }
 
+    /// Whether every symbol of a text is the one most clearly read in its place: then the posterior is most likely that text,
+    /// and this is quickly told.
+    #[must_use]
+    pub fn leads(&self, text: &PlateText) -> bool {
+        let leader = |tallies: &[Tally]| tallies.iter().max_by_key(|t| (t.weight, t.symbol)).map(|t| t.symbol);
+        text.len() == self.leading.length
+            && self.leading.places().zip(text.symbols()).all(|(tallies, symbol)| leader(tallies) == Some(*symbol))
+    }
+
     /// What all reads together say: the likeliest text, each symbol with its posterior probability in permille.
     #[must_use]
     pub fn posterior(&self) -> Option<Plate> {

@@ -268,6 +268,9 @@ impl Vehicle {
             return;
         }
         self.look_at = vote.reads() + vote.reads().div_ceil(2).min(16);
+        if self.confident.is_some_and(|known| vote.leads(&known)) {
+            return;
+        }
         let sure = vote.posterior().filter(|plate| certainty(plate) >= parameters.plate_certainty);
         self.news |= sure.is_some_and(|plate| self.confident != Some(plate.text));
     }
@@ -370,7 +373,8 @@ impl Vehicle {
 }
 
 fn distance(a: Point, b: Point) -> f32 {
-    (a[0] - b[0]).hypot(a[1] - b[1])
+    let [x, y] = [0, 1].map(|i| a[i] - b[i]);
+    (x * x + y * y).sqrt()
 }
 
 #[cfg(test)]
