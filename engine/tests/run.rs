@@ -69,6 +69,19 @@ fn sums_are_revised_then_final_and_what_cannot_be_taken_is_told() {
     }
 }
 
+/// What may come until 23 000, and no longer, comes at 23 000.
+#[test]
+fn a_row_is_not_final_while_the_last_evidence_may_still_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = |at: u64, value: i64, received: u64| format!("{{\"key\":5,\"at_ms\":{at},\"value\":{value},\"received_ms\":{received}}}\n");
+    let text = entry(20_000, 1, 20_000) + &entry(21_000, 2, 22_950) + &entry(21_000, 4, 23_000);
+    std::fs::write(folder.path().join("entries.ndjson"), text).unwrap();
+    let out = folder.path().join("out");
+    run(folder.path(), &out, 1);
+    assert_eq!(lines(&out, "sums.ndjson"), ["5 1 1 provisional", "5 3 2 provisional", "5 3 3 final"]);
+    assert!(lines(&out, "rejected.ndjson")[0].starts_with("2 Late"));
+}
+
 #[test]
 fn ten_thousand_records_give_the_same_for_one_worker_and_two() {
     let folder = tempfile::tempdir().unwrap();

@@ -17,6 +17,7 @@ use super::custom::Subject;
 /// assert!(error.starts_with("line 1, column 9: "), "{error}");
 /// ```
 pub struct Condition {
+    text: String,
     program: Program,
     functions: Context<'static, 'static>,
 }
@@ -87,7 +88,7 @@ impl Condition {
             let message = first.map_or_else(|| "is not an expression".to_owned(), |error| error.msg.clone());
             ConditionError::Syntax { line, column, message }
         })?;
-        Ok(Self { program, functions: Context::default() })
+        Ok(Self { text: text.to_owned(), program, functions: Context::default() })
     }
 
     /// Whether the condition can be asked of this kind of record.
@@ -101,8 +102,7 @@ impl Condition {
     /// Whether it can be asked of these fields, given what each of them holds.
     pub(super) fn check_over(&self, known: &[&str], specimen: &[(String, Value)]) -> Result<(), ConditionError> {
         if let Some((id, field)) = unknown(self.program.expression(), &mut known.to_vec()) {
-            let (line, column) = self.program.source_info().offset_for(id).unwrap_or_default();
-            let (line, column) = (place(line), place(column));
+            let (line, column) = self.place_of(id);
             return Err(ConditionError::UnknownField { line, column, field: field.to_owned(), known: known.join(", ") });
         }
         match self.evaluate(specimen) {
@@ -112,6 +112,14 @@ impl Condition {
             Err(ExecutionError::IndexOutOfBounds(_) | ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_)) => Ok(()),
             Err(error) => Err(ConditionError::Fails(error.to_string())),
         }
+    }
+
+    /// Where a part of it begins, line and column from 1, in characters.
+    fn place_of(&self, id: u64) -> (usize, usize) {
+        let (begin, _) = self.program.source_info().offset_for(id).unwrap_or_default();
+        let before = &self.text[..self.text.floor_char_boundary(begin as usize)];
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
     }
 
     /// Whether it holds; one that fails does not.

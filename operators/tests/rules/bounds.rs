@@ -111,6 +111,15 @@ proptest! {
     }
 }
 
+/// A kilometre in exactly a minute where 55 km/h and 5 of tolerance are allowed; 996 m of it in what makes 60 km/h of that.
+#[test]
+fn a_violation_begins_exactly_at_the_limit_and_the_tolerance() {
+    let speed =
+        |took_ms, error_ms| mean_speed(Pass { length_cm: 100_000, took_ms, error_ms }, 55, &SectionSpeedParameters::default()).unwrap();
+    assert!(speed(60_000, 0).over && !speed(60_001, 0).over);
+    assert!(speed(59_660, 100).surely_over && !speed(59_660, 101).surely_over && !speed(59_661, 100).surely_over);
+}
+
 /// A survey that guarantees 0.2 %.
 fn surveyed() -> SectionSpeedParameters {
     SectionSpeedParameters { length_error_permille: 2, ..SectionSpeedParameters::default() }
