@@ -206,6 +206,8 @@ fn properties(log: &Path, port: u16, controller: u16) -> String {
         ("share.coordinator.state.topic.replication.factor", "1"),
         ("share.coordinator.state.topic.min.isr", "1"),
         ("share.coordinator.state.topic.num.partitions", "1"),
+        // Recordings are of another year, and a broker deletes by the time that records say.
+        ("log.retention.ms", "-1"),
         // Groups form at once: no test waits for members that never come.
         ("group.initial.rebalance.delay.ms", "0"),
         // Small, so that index files stay small too and segments do roll within a test.

@@ -5,6 +5,7 @@ mod bad_input;
 mod bounded;
 mod bounds;
 mod broker;
+mod crash;
 mod demo;
 mod licences;
 mod live;

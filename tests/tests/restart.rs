@@ -12,16 +12,22 @@ use engine::transport::local::LocalTransport;
 
 use crate::product::{TABLES, Told, definition, feed, job};
 
-/// Runs the job over a store, in epochs of a few seconds, until it ends or has committed so often.
-fn run(store: &Arc<dyn Transport>, recording: &Recording, workers: usize, commits: u64) -> Report {
+/// The job over a store, in epochs of a few seconds.
+pub(crate) fn small_steps(store: &Arc<dyn Transport>, recording: &Recording, workers: usize) -> engine::Run {
     let mut run = job(definition(), &recording.city, store, store);
     (run.settings.workers, run.settings.epoch_bytes, run.settings.epochs_in_flight) = (workers, 40_000, 2);
+    run
+}
+
+/// Runs the job over a store until it ends or has committed so often.
+pub(crate) fn run(store: &Arc<dyn Transport>, recording: &Recording, workers: usize, commits: u64) -> Report {
+    let run = small_steps(store, recording, workers);
     let stop = Arc::clone(&run.stop);
     run.run(&mut |report| stop.store(report.commits >= commits, Ordering::Relaxed)).unwrap()
 }
 
 /// Every row of every table, by id and revision.
-fn revisions(told: &Told) -> BTreeMap<(&str, String, u64), String> {
+pub(crate) fn revisions(told: &Told) -> BTreeMap<(&str, String, u64), String> {
     let mut all = BTreeMap::new();
     for topic in TABLES {
         told.table(topic);

@@ -19,8 +19,9 @@ const LATEST_SETTINGS: [(&str, &str); 2] = [("cleanup.policy", "compact"), ("seg
 /// A week, which is Kafka's default for the inputs: a history longer than they are could not be replayed.
 const HISTORY_SETTINGS: [(&str, &str); 3] = [("cleanup.policy", "delete"), ("retention.ms", "604800000"), ("retention.bytes", "-1")];
 
-/// How long another job's open transaction may hide what lies behind it: as long as a transaction may stay open.
-const OPEN: Duration = Duration::from_secs(60);
+/// How long another job's open transaction may hide what lies behind it: a broker ends one after a minute, and looks for such
+/// every ten seconds.
+const OPEN: Duration = Duration::from_secs(90);
 
 /// The topics that every writer needs. One partition each: the order of the records is the order of the commits.
 pub(super) fn topics() -> [Wanted<'static>; 2] {
