@@ -85,10 +85,11 @@ fn await_committed(cluster: &Cluster, reader: &KafkaReader, topic: &str, end: u6
             return Ok(());
         }
         if Instant::now() > deadline {
-            return Err(TransportError::passing(format!(
-                "another job's transaction in topic “{topic}” of {} does not end",
-                cluster.place()
-            )));
+            let message = format!("a transaction in topic “{topic}” of {} does not end", cluster.place());
+            return Err(TransportError::passing(message).hint(
+                "A broker that died may have left it open for ever. `kafka-transactions.sh find-hanging` tells, and `abort` ends it; \
+                 until then nobody can read what was committed after it.",
+            ));
         }
         thread::sleep(Duration::from_millis(10));
     }
