@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use crate::changelog::Draft;
 use crate::epoch::{Epoch, Order, Partition};
 use crate::flow::{Job, Limits};
-use crate::pump::{Lane, Pump};
+use crate::pump::{Lane, Pump, growth};
 use crate::settings::Settings;
 use crate::transport::{OutputRow, PartitionProgress, Progress, Transport, TransportError, Writer};
 use crate::worker::{self, Charge, Complete};
@@ -111,27 +111,39 @@ impl Run {
         let (freed, committed) = unbounded();
         let (guards, workers) = self.start_workers(&complete)?;
         drop(complete);
+        let last = history.last().cloned().unwrap_or_default();
+        let epoch = last.epoch;
+        let event_ms = partitions.iter().map(|partition| known_event_ms(&last, partition)).collect();
+        let (found, grown) = unbounded();
+        let watcher = (!self.settings.bounded)
+            .then(|| {
+                let every = self.settings.look_for_partitions;
+                growth::watch(self.sources.clone(), &partitions, every, Arc::clone(&self.stop), found)
+            })
+            .transpose()
+            .map_err(no_thread)?;
         let pump = Pump {
             settings: self.settings.clone(),
             lanes,
             partitions,
             workers,
+            grown,
             committed,
             stop: Arc::clone(&self.stop),
             clock: 0,
             observed_ms: Vec::new(),
         };
-        let last = history.last().cloned().unwrap_or_default();
-        let epoch = last.epoch;
         let pump = std::thread::Builder::new().name("pump".into()).spawn(move || pump.run(&history));
-        let pump = pump.map_err(|e| TransportError::lasting("cannot start a thread").because(e))?;
-        let mut committer =
-            Committer { run: &self, writer, epoch, event_ms: last.partitions.iter().map(|p| p.event_ms).collect(), last, report, freed };
+        let pump = pump.map_err(no_thread)?;
+        let mut committer = Committer { run: &self, writer, epoch, event_ms, last, report, freed };
         let result = committer.work(&completed, observe);
         self.stop.store(true, Ordering::Relaxed);
         let Committer { report, freed, .. } = committer;
         drop((freed, completed));
         let ending = pump.join().map_err(|_| RunError::Worker(self.name.clone()))?;
+        if let Some(watcher) = watcher {
+            watcher.join().map_err(|_| RunError::Worker(self.name.clone()))?;
+        }
         let workers_ended: Vec<_> = guards.join().into_iter().collect();
         result?;
         ending?;
@@ -188,6 +200,16 @@ impl Run {
         threads.sort_by_key(|(index, _)| *index);
         Ok((guards, orders.into_iter().zip(threads.into_iter().map(|(_, thread)| thread)).collect()))
     }
+}
+
+/// The largest event time read from a partition before; its place among them may be another now.
+fn known_event_ms(last: &Progress, partition: &Partition) -> u64 {
+    let known = last.partitions.iter().find(|known| (&known.topic, known.partition) == (&partition.topic, partition.number));
+    known.map_or(0, |known| known.event_ms)
+}
+
+fn no_thread(error: std::io::Error) -> TransportError {
+    TransportError::lasting("cannot start a thread").because(error)
 }
 
 /// Writes complete epochs, each with the progress it makes, in one transaction.

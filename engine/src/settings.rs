@@ -28,6 +28,8 @@ pub struct Settings {
     pub epoch_gap: Duration,
     /// How often progress is committed while nothing is published. Default 5 s.
     pub idle_commit: Duration,
+    /// How often a live job looks for new partitions of its sources. Default 30 s.
+    pub look_for_partitions: Duration,
     /// Read to the end that is there and finish, with the recording's own clock, instead of waiting for more.
     pub bounded: bool,
 }
@@ -46,6 +48,7 @@ impl Default for Settings {
             epoch_bytes: 512 << 10,
             epoch_gap: Duration::from_millis(20),
             idle_commit: Duration::from_secs(5),
+            look_for_partitions: Duration::from_secs(30),
             bounded: false,
         }
     }

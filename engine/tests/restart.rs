@@ -5,6 +5,7 @@ mod sums;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::transport::memory::MemoryTransport;
 use engine::transport::{OutputRow, Progress, Reader, Transport, TransportError, Writer};
@@ -105,6 +106,56 @@ fn stopping_again_and_again_gives_the_changelog_of_an_undisturbed_run() {
     let before = rows(&disturbed).len();
     assert!(run(&disturbed, "1", 1, 3).unwrap().finished, "a finished job stays finished");
     assert_eq!(rows(&disturbed).len(), before);
+}
+
+/// Runs live, looking for new partitions all the time, until it has read so many records.
+fn live(faulty: &Faulty, records: u64, mut observe: impl FnMut(&Report)) -> Report {
+    let stop = Arc::new(AtomicBool::new(false));
+    let run = Run {
+        job: Arc::new(Sums),
+        name: "sums".into(),
+        definition: "1".into(),
+        sources: vec![Binding { source: "entries".into(), transport: Arc::new(faulty.clone()), topic: "entries".into() }],
+        sink: Arc::new(faulty.clone()),
+        outputs: vec!["sums".into(), "rejected".into()],
+        settings: Settings { look_for_partitions: Duration::from_millis(10), ..Settings::default() },
+        stop: Arc::clone(&stop),
+    };
+    let began = Instant::now();
+    run.run(&mut |report| {
+        observe(report);
+        stop.store(report.records >= records || began.elapsed() > Duration::from_secs(60), Ordering::Relaxed);
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_partition_that_appears_while_the_job_runs_is_read_from_its_beginning() {
+    let faulty = Faulty::default();
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    let put = |partition: u32, keys: std::ops::Range<u64>| {
+        for key in keys {
+            let entry = format!("{{\"key\":{key},\"at_ms\":{now_ms},\"value\":1}}");
+            faulty.memory.append("entries", partition, now_ms, entry.as_bytes());
+        }
+    };
+    put(0, 0..10);
+    // Others come where nobody looked at the start, in the midst of those that were there.
+    let report = live(&faulty, 30, |report| {
+        if report.records == 10 {
+            put(2, 10..20);
+        }
+        if report.records == 20 {
+            put(1, 20..30);
+        }
+    });
+    assert_eq!(report.records, 30);
+    put(1, 30..40);
+    // Started again, it knows all three, and tells of nothing twice.
+    assert_eq!(live(&faulty, 40, |_| ()).records, 40);
+    let told = revisions(&rows(&faulty));
+    assert_eq!(told.len(), 40);
+    assert!(told.values().all(|revisions| revisions.len() == 1), "{told:?}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub(super) fn live(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tra
             return Ok(Ending::Stopped);
         }
         let began = Instant::now();
+        pump.grow();
         let mut slices = Vec::new();
         for lane in &mut pump.lanes {
             lane.fill()?;

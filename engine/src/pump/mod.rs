@@ -7,6 +7,7 @@
 //!         └▶ live ───┘ ◀── room for more ────────┘
 //! ```
 
+pub(crate) mod growth;
 mod lane;
 mod live;
 mod merged;
@@ -21,6 +22,7 @@ use crate::epoch::{Epoch, Moment, Order, Partition};
 use crate::settings::Settings;
 use crate::transport::{Progress, TransportError};
 
+use growth::Grown;
 pub(crate) use lane::Lane;
 
 /// Reads, sets the clock and hands out epochs; runs on a thread of its own.
@@ -33,6 +35,8 @@ pub(crate) struct Pump {
     pub(crate) partitions: Arc<Vec<Partition>>,
     /// Where epochs go, one channel a worker, and how to wake it.
     pub(crate) workers: Vec<(Sender<Order>, std::thread::Thread)>,
+    /// Partitions that appeared since the start.
+    pub(crate) grown: Receiver<Grown>,
     /// Bytes of each epoch whose commit has returned.
     pub(crate) committed: Receiver<usize>,
     /// Set when the job is to stop.
@@ -90,6 +94,14 @@ impl Pump {
     /// Whether the observed times are told at the moment that comes next: the first of each [`MARK_MS`], whoever came before.
     fn marks(&self, next: u64) -> bool {
         next / MARK_MS != self.clock / MARK_MS
+    }
+
+    /// Takes in partitions that appeared; they stand behind those that were there.
+    fn grow(&mut self) {
+        for (partition, reader) in self.grown.try_iter() {
+            self.lanes.push(Lane::new(self.lanes.len(), &partition, reader));
+            self.partitions = self.partitions.iter().cloned().chain([partition]).collect::<Vec<_>>().into();
+        }
     }
 
     fn stopping(&self) -> bool {

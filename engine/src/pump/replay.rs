@@ -48,7 +48,7 @@ fn places(pump: &Pump, partitions: &[PartitionProgress]) -> Result<Vec<usize>, T
         let found = pump.partitions.iter().position(|known| known.topic == p.topic && known.number == p.partition);
         found.ok_or_else(|| {
             TransportError::lasting(format!("partition {} of topic {:?} was read before and is gone", p.partition, p.topic)).hint(
-                "The topic was made anew with fewer partitions, or the job reads another topic now. Run it with --restart to begin anew.",
+                "The topic was made anew with fewer partitions, or the job reads another topic now. To begin anew, give the job another name.",
             )
         })
     };
@@ -81,7 +81,7 @@ fn agree(pump: &Pump, last: &Progress) -> Result<(), TransportError> {
                 recorded.topic, recorded.partition, recorded.count, recorded.next_offset, now.count
             );
             return Err(TransportError::lasting(message)
-                .hint("Records the job rests on were deleted or changed. Run it with --restart to begin anew with what is there."));
+                .hint("Records the job rests on were deleted or changed. To begin anew with what is there, give the job another name."));
         }
     }
     Ok(())
