@@ -87,7 +87,7 @@ fn killed_again_and_again(store: &str, kills: u64, seed: u64, mut afterwards: im
 /// Holds a changelog to that of a run that was left alone.
 fn hold(disturbed: &Told, seed: u64) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(LocalTransport::open(&folder.path().join("undisturbed.db")).unwrap());
+    let store = Arc::new(LocalTransport::open(folder.path().join("undisturbed.db")).unwrap());
     feed(store.as_ref(), &recording(), |_, _| true);
     assert!(run(&(Arc::clone(&store) as Arc<dyn Transport>), &recording(), 1, u64::MAX).finished);
     let undisturbed = Told::at(store.as_ref());

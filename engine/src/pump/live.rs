@@ -7,7 +7,7 @@ use crate::clock::JobClock;
 use crate::epoch::Moment;
 use crate::transport::{Tick, TransportError};
 
-/// A partition that has not said anything for this long after the start does not hold the clock.
+/// A partition that has not said anything for this long after the start is not waited for any more.
 const SILENT_START: Duration = Duration::from_secs(10);
 
 pub(super) fn live(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, TransportError> {
@@ -20,17 +20,18 @@ pub(super) fn live(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tra
         }
         let began = Instant::now();
         pump.grow();
-        let mut slices = Vec::new();
-        for lane in &mut pump.lanes {
-            lane.fill()?;
-            slices.extend(lane.take_while(|_, _| true));
+        pump.lanes.iter_mut().try_for_each(Lane::fill)?;
+        // Until all have told where they stand, or will not, there is no clock by which anything could be late.
+        if began.duration_since(started) < SILENT_START && pump.lanes.iter().any(|lane| !lane.answered()) {
+            std::thread::sleep(pump.settings.epoch_gap);
+            continue;
         }
+        let slices: Vec<_> = pump.lanes.iter_mut().filter_map(|lane| lane.take_while(|_, _| true)).collect();
         let wall_ms = wall_ms();
-        let waiting = began.duration_since(started) < SILENT_START && pump.lanes.iter().any(|lane| !lane.answered());
         let lagging = pump.lanes.iter().filter(|lane| !lane.caught_up() && lane.arrival_ms() > 0);
-        let now = clock.advance(if waiting { pump.clock.max(1) } else { wall_ms }, lagging.map(Lane::arrival_ms)).max(pump.clock + 1);
+        let now = clock.advance(wall_ms, lagging.map(Lane::arrival_ms)).max(pump.clock + 1);
         let idle = last_sent.elapsed() >= pump.settings.idle_commit.min(Duration::from_secs(1));
-        if !slices.is_empty() || (idle && !waiting) {
+        if !slices.is_empty() || idle {
             last_sent = began;
             let observed_ms = pump.lanes.iter().map(|lane| if lane.caught_up() { wall_ms } else { lane.arrival_ms() }).collect();
             let tick = Tick { clock: now, offsets: pump.lanes.iter().map(Lane::next_offset).collect(), observed_ms };
