@@ -8,7 +8,7 @@
 //! A row's disappearance after it is final is *forgetting*, and is not published. What is published at a moment depends
 //! on the changes up to that moment alone, so a replay publishes the same rows with the same revisions.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::flow::{Changes, Outbox};
+use crate::flow::{Changes, Outbox, Shelf, Site};
 use crate::transport::OutputRow;
 
 /// Whether a row may still change.
@@ -55,26 +55,34 @@ pub struct RowSpec<T> {
     pub content_type: &'static str,
 }
 
-/// Publishes a table; returns up to which moment that is done (exclusive).
-pub(crate) fn publish<T: ExchangeData>(
-    rows: Changes<'_, T>,
-    output: &str,
-    job: &str,
-    lateness_ms: u64,
-    spec: RowSpec<T>,
-    outbox: Outbox,
-) -> Rc<Cell<u64>> {
-    let topic = Arc::new(Topic { output: output.to_owned(), job: job.to_owned(), spec });
-    let mut log = Changelog { topic, lateness_ms, rows: FxHashMap::default(), due: BTreeSet::new() };
-    deliver(
+/// From when on a publisher speaks. What came before is history to it: known, and not told as it happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Opening {
+    /// The last moment of history; 0 where there is none.
+    pub(crate) at: u64,
+    /// Whether rows that were final by then are told.
+    pub(crate) tell_final: bool,
+}
+
+/// Publishes a table; returns up to which moment that is done (exclusive), and the rows, for who may go on with them.
+pub(crate) fn publish<T: ExchangeData>(rows: Changes<'_, T>, output: &str, site: &Site, spec: RowSpec<T>) -> (Rc<Cell<u64>>, Shelf) {
+    let topic = Arc::new(Topic { output: output.to_owned(), job: site.job.clone(), spec });
+    let before = site.ledgers.borrow_mut().remove(output).and_then(|ledger| ledger.downcast::<RefCell<Changelog<T>>>().ok());
+    let before = before.map(|ledger| std::mem::take(&mut ledger.borrow_mut().rows)).unwrap_or_default();
+    let history = (site.opening.at > 0).then_some(History { opening: site.opening, before });
+    let log = Changelog { topic, lateness_ms: site.limits.lateness_ms, rows: FxHashMap::default(), due: BTreeSet::new(), history };
+    let log = Rc::new(RefCell::new(log));
+    let ledger = Rc::clone(&log);
+    let done = deliver(
         rows,
         &format!("Publish {output}"),
         move |step, out: &mut Vec<(u64, Draft)>| match step {
-            Step::Changes(now, changes) => log.apply(now, changes, out),
-            Step::Clock(now) => log.settle(now, out),
+            Step::Changes(now, changes) => log.borrow_mut().apply(now, changes, out),
+            Step::Clock(now) => log.borrow_mut().advance(now, out),
         },
-        outbox,
-    )
+        Rc::clone(&site.outbox),
+    );
+    (done, ledger)
 }
 
 /// Publishes rows that are only ever added; returns up to which moment that is done (exclusive).
@@ -157,11 +165,21 @@ struct Changelog<T> {
     rows: FxHashMap<u64, Entry<T>>,
     /// When entries become final, and when final and withdrawn ones are forgotten.
     due: BTreeSet<(u64, u64)>,
+    /// While what comes is history.
+    history: Option<History<T>>,
+}
+
+/// What is known of the time before a publisher speaks.
+struct History<T> {
+    opening: Opening,
+    /// What was published before, by a job whose outputs these were.
+    before: FxHashMap<u64, Entry<T>>,
 }
 
 struct Entry<T> {
-    /// What stands; `None` once withdrawn.
+    /// What stands; `None` once withdrawn or, outside history, final.
     row: Option<T>,
+    /// 0: not told yet.
     revision: u32,
     settled: bool,
     /// The last moment at which it may still change.
@@ -170,6 +188,8 @@ struct Entry<T> {
 
 impl<T: ExchangeData> Changelog<T> {
     fn apply(&mut self, now: u64, changes: &mut Vec<(T, isize)>, out: &mut Vec<(u64, Draft)>) {
+        // What came before this moment is complete.
+        self.end_history(now.saturating_sub(1), out);
         self.settle(now, out);
         // Per id: the row that comes, if any. Rows that leave matter only where none comes.
         let mut touched: Vec<(u64, Option<T>)> =
@@ -193,17 +213,110 @@ impl<T: ExchangeData> Changelog<T> {
         let Some(shown) = row.as_ref().or(entry.and_then(|e| e.row.as_ref())) else { return };
         // Where the clock jumps, a row may come after its time: it is told first, and final a moment later.
         let due = (self.topic.spec.settles_ms)(shown).saturating_add(self.lateness_ms).max(entry.map_or(0, |e| e.due)).max(now);
-        let revision = entry.map_or(0, |e| e.revision) + 1;
-        let standing = if row.is_some() { Standing::Provisional } else { Standing::Withdrawn };
-        out.push((now, self.draft(id, shown, revision, standing)));
+        let mut revision = entry.map_or(0, |e| e.revision);
+        if self.history.is_none() {
+            let standing = if row.is_some() { Standing::Provisional } else { Standing::Withdrawn };
+            revision += 1;
+            out.push((now, self.draft(id, shown, revision, standing)));
+        }
         if let Some(before) = self.rows.insert(id, Entry { row, revision, settled: false, due }) {
             self.due.remove(&(before.due, id));
         }
         self.due.insert((due, id));
     }
 
+    /// Everything up to this moment has come.
+    fn advance(&mut self, now: u64, out: &mut Vec<(u64, Draft)>) {
+        self.end_history(now, out);
+        self.settle(now, out);
+    }
+
+    fn end_history(&mut self, now: u64, out: &mut Vec<(u64, Draft)>) {
+        if let Some(history) = self.history.take_if(|history| history.opening.at <= now) {
+            self.open(history, out);
+        }
+    }
+
+    /// History ends: tells how what stands differs from what was told before.
+    fn open(&mut self, History { opening: Opening { at, tell_final }, mut before }: History<T>, out: &mut Vec<(u64, Draft)>) {
+        self.settle_silently(at);
+        let mut ids: Vec<u64> = self.rows.keys().chain(before.keys()).copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            match before.remove(&id) {
+                Some(told) => self.take_over(at, id, told, out),
+                None => self.introduce(at, id, tell_final, out),
+            }
+        }
+    }
+
+    /// Tells a row that was never told.
+    fn introduce(&mut self, at: u64, id: u64, tell_final: bool, out: &mut Vec<(u64, Draft)>) {
+        let Some(mut entry) = self.rows.remove(&id) else { return };
+        if let Some(row) = entry.row.take_if(|_| !entry.settled || tell_final) {
+            entry.revision = 1;
+            out.push((at, self.draft(id, &row, 1, Standing::Provisional)));
+            if entry.settled {
+                entry.revision = 2;
+                out.push((at, self.draft(id, &row, 2, Standing::Final)));
+            } else {
+                entry.row = Some(row);
+            }
+        }
+        self.rows.insert(id, entry);
+    }
+
+    /// Goes on with a row that was told by who published here before: what was final stays so, the rest is what it is now.
+    fn take_over(&mut self, at: u64, id: u64, mut told: Entry<T>, out: &mut Vec<(u64, Draft)>) {
+        let now = self.rows.remove(&id);
+        if let Some(entry) = &now {
+            self.due.remove(&(entry.due, id));
+            told.due = told.due.max(entry.due);
+        }
+        if told.settled {
+            return self.put(id, told);
+        }
+        let before = told.row.take();
+        let (row, settled) = now.map_or((None, false), |entry| (entry.row, entry.settled));
+        let standing = match (&row, &before) {
+            (Some(_), _) if settled => Standing::Final,
+            (Some(_), _) => Standing::Provisional,
+            (None, Some(_)) if told.due < at => Standing::Final,
+            (None, Some(_)) => Standing::Withdrawn,
+            (None, None) => return self.put(id, told),
+        };
+        if standing != Standing::Provisional || row != before {
+            told.revision += 1;
+            row.as_ref().or(before.as_ref()).into_iter().for_each(|row| out.push((at, self.draft(id, row, told.revision, standing))));
+        }
+        told.settled = standing == Standing::Final;
+        told.row = row.filter(|_| !told.settled);
+        self.put(id, told);
+    }
+
+    fn put(&mut self, id: u64, entry: Entry<T>) {
+        self.due.insert((entry.due, id));
+        self.rows.insert(id, entry);
+    }
+
+    /// What is final by now, though nobody was told of it.
+    fn settle_silently(&mut self, at: u64) {
+        let over: Vec<(u64, u64)> = self.due.iter().copied().take_while(|(due, _)| *due < at).collect();
+        for (due, id) in over {
+            let Some(entry) = self.rows.get_mut(&id) else { continue };
+            self.due.remove(&(due, id));
+            entry.due = due.saturating_add(self.lateness_ms).max(at);
+            entry.settled = entry.row.is_some();
+            self.due.insert((entry.due, id));
+        }
+    }
+
     /// Makes final what nothing can bear on any more, and forgets what has been final or withdrawn for long.
     fn settle(&mut self, now: u64, out: &mut Vec<(u64, Draft)>) {
+        if self.history.is_some() {
+            return;
+        }
         while let Some((due, id)) = self.due.first().copied().filter(|(due, _)| *due < now) {
             self.due.remove(&(due, id));
             let Some(mut entry) = self.rows.remove(&id) else { continue };

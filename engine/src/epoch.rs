@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crate::transport::{Batch, PartitionProgress, Tick};
+use crate::flow::Program;
+use crate::transport::{Batch, Change, PartitionProgress, Tick};
 
 /// A partition being read, as the workers need to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,22 @@ pub(crate) struct Epoch {
     pub(crate) records: usize,
     /// Repeats what was committed before: its rows are known already.
     pub(crate) replayed: bool,
+    /// When it was handed out.
+    pub(crate) began: std::time::Instant,
+    /// Jobs that began or ended since the epoch before.
+    pub(crate) changes: Vec<Change>,
+}
+
+/// A job that begins among those that run.
+pub(crate) struct Launch {
+    pub(crate) job: String,
+    pub(crate) program: Arc<dyn Program>,
+    /// The names of all sources there are by then.
+    pub(crate) sources: Arc<Vec<String>>,
+    /// The job clock by then.
+    pub(crate) at: u64,
+    /// Whether it tells what is final by then.
+    pub(crate) tell_final: bool,
 }
 
 impl Epoch {
@@ -68,10 +85,14 @@ impl Epoch {
 }
 
 /// What the workers are told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Order {
     /// Take this in.
     Take(Arc<Epoch>),
+    /// Build this job's parts.
+    Begin(Arc<Launch>),
+    /// Drop what this job alone uses.
+    End(String),
     /// The input is complete: let the clock go to infinity.
     Finish,
     /// Stop as things are.

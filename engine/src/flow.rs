@@ -1,7 +1,10 @@
 //! What a job sees while it is built: typed sources, and outputs that publish its tables.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub use differential_dataflow::ExchangeData;
@@ -11,9 +14,10 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Input;
 use timely::dataflow::operators::core::input::Handle;
 
-use crate::changelog::{self, Draft, RowSpec};
+use crate::changelog::{self, Draft, Opening, RowSpec};
 use crate::clock::{Untimely, judge};
 use crate::epoch::{Epoch, Moment, Slice};
+use crate::share::{Flowing, Gauge, Keep, Pipe, Tap, tap};
 use crate::transport::RawRecord;
 
 /// A changing collection at the job clock.
@@ -26,6 +30,35 @@ pub trait Job: Send + Sync + 'static {
     /// Builds the dataflow.
     fn build<'scope>(&self, flow: &mut Flow<'scope>);
 }
+
+/// A job in parts, so that jobs that run at the same time share what they have in common.
+///
+/// A part is built where no running job has one of the same key, as a dataflow of its own on every worker, and dropped when
+/// no job uses it any more. What it shares it lays on a *shelf*, and takes what it reads from the shelves of other parts.
+pub trait Program: Send + Sync + 'static {
+    /// The parts; each stands after those it reads.
+    fn parts(&self) -> &[Part];
+
+    /// How late, and how far ahead of its arrival, a record may be: milliseconds.
+    fn limits(&self) -> Limits;
+
+    /// Builds a part; `shelves` are those of all parts before it.
+    fn build<'scope>(&self, part: usize, flow: &mut Flow<'scope>, shelves: &[Shelf]) -> Shelf;
+}
+
+/// A part of a [`Program`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Tells parts apart: two of the same key do the same.
+    pub key: String,
+    /// Its name, for people.
+    pub name: String,
+    /// Whether it stays when nobody uses it any more: what was read of a topic is not read again.
+    pub stays: bool,
+}
+
+/// What a part lends to others: whatever whoever builds the parts makes of it.
+pub type Shelf = Rc<dyn Any>;
 
 /// A record as it lies in its topic.
 #[derive(Clone, Copy, Debug)]
@@ -100,37 +133,61 @@ pub(crate) trait Feed {
     fn advance(&mut self, to: u64);
 }
 
-/// How a job's limits reach the feeds.
+/// What a record's time is held against.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) lateness_ms: u64,
-    pub(crate) max_skew_ms: u64,
+pub struct Limits {
+    /// How long after its event time a record is still taken, milliseconds.
+    pub lateness_ms: u64,
+    /// How far ahead of its arrival its event time may be, milliseconds.
+    pub max_skew_ms: u64,
 }
 
 /// Rows on their way to the committer, with the moment each came at; worker 0 alone has any.
 pub(crate) type Outbox = Rc<RefCell<Vec<(u64, Draft)>>>;
 
+/// What was published to each output by a job that has ended, for the one that goes on with it.
+pub(crate) type Ledgers = Rc<RefCell<BTreeMap<String, Shelf>>>;
+
+/// Where a dataflow is built, and for whom.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) job: String,
+    /// The sources' names, by number.
+    pub(crate) sources: Arc<Vec<String>>,
+    pub(crate) limits: Limits,
+    pub(crate) outbox: Outbox,
+    pub(crate) ledgers: Ledgers,
+    pub(crate) opening: Opening,
+}
+
+/// A worker's ends of a dataflow.
+#[derive(Default)]
+pub(crate) struct Ends {
+    /// By number of the source; those of no source have `usize::MAX`.
+    pub(crate) feeds: Vec<(usize, Box<dyn Feed>)>,
+    pub(crate) pipes: Vec<Box<dyn Flowing>>,
+    pub(crate) gauges: Vec<Gauge>,
+    /// Up to which moment each publisher is done (exclusive).
+    pub(crate) done: Vec<Rc<Cell<u64>>>,
+    /// What is published, by output.
+    pub(crate) ledgers: Vec<(String, Shelf)>,
+}
+
 /// A dataflow in the making.
 pub struct Flow<'scope> {
     scope: Scope<'scope, u64>,
-    sources: Vec<String>,
-    limits: Limits,
-    job: String,
-    pub(crate) feeds: Vec<(usize, Box<dyn Feed>)>,
+    site: Site,
     rejected: Rc<RefCell<InputHandle<Rejection>>>,
     rejections: Changes<'scope, Rejection>,
-    pub(crate) outbox: Outbox,
-    pub(crate) done: Vec<Rc<Cell<u64>>>,
+    pub(crate) ends: Ends,
 }
 
 impl<'scope> Flow<'scope> {
-    pub(crate) fn new(scope: Scope<'scope, u64>, job: &str, sources: Vec<String>, limits: Limits) -> Self {
+    pub(crate) fn new(scope: Scope<'scope, u64>, site: Site) -> Self {
         let (handle, stream) = scope.new_input();
         let rejected = Rc::new(RefCell::new(handle));
-        let (feeds, outbox, done) = (Vec::new(), Outbox::default(), Vec::new());
-        let rejections = stream.as_collection();
-        let mut flow = Self { scope, sources, limits, job: job.to_owned(), feeds, rejected, rejections, outbox, done };
-        flow.feeds.push((usize::MAX, Box::new(RejectedFeed(Rc::clone(&flow.rejected)))));
+        let mut flow = Self { scope, site, rejected, rejections: stream.as_collection(), ends: Ends::default() };
+        flow.ends.feeds.push((usize::MAX, Box::new(RejectedFeed(Rc::clone(&flow.rejected)))));
         flow
     }
 
@@ -148,7 +205,8 @@ impl<'scope> Flow<'scope> {
         let (handle, stream) = self.scope.new_input();
         let (index, peers) = (self.scope.index(), self.scope.peers());
         let rejected = Rc::clone(&self.rejected);
-        self.add(name, Box::new(RecordFeed { handle, decode, event_ms, rejected, limits: self.limits, index, peers }));
+        let (limits, born) = (self.site.limits, self.site.opening.at);
+        self.add(name, Box::new(RecordFeed { handle, decode, event_ms, rejected, limits, born, index, peers }));
         stream.as_collection()
     }
 
@@ -176,7 +234,7 @@ impl<'scope> Flow<'scope> {
         let (handle, stream) = self.scope.new_input();
         let here = self.scope.index() == 0;
         let source = self.place(name);
-        self.feeds.push((source, Box::new(MarkFeed { handle, here, source, last: std::collections::BTreeMap::new() })));
+        self.ends.feeds.push((source, Box::new(MarkFeed { handle, here, source, last: std::collections::BTreeMap::new() })));
         stream.as_collection()
     }
 
@@ -188,8 +246,9 @@ impl<'scope> Flow<'scope> {
 
     /// Publishes a table as a changelog: revisions, and whether a row may still change.
     pub fn publish<T: ExchangeData>(&mut self, output: &str, rows: Changes<'scope, T>, spec: RowSpec<T>) {
-        let done = changelog::publish(rows, output, &self.job, self.limits.lateness_ms, spec, Rc::clone(&self.outbox));
-        self.done.push(done);
+        let (done, ledger) = changelog::publish(rows, output, &self.site, spec);
+        self.ends.done.push(done);
+        self.ends.ledgers.push((output.to_owned(), ledger));
     }
 
     /// Publishes rows that are only ever added: `encode` gives key and value.
@@ -199,17 +258,31 @@ impl<'scope> Flow<'scope> {
         rows: Changes<'scope, T>,
         encode: impl Fn(&T) -> (String, Vec<u8>) + Send + Sync + 'static,
     ) {
-        let done = changelog::append(rows, output, encode, Rc::clone(&self.outbox));
-        self.done.push(done);
+        let done = changelog::append(rows, output, encode, Rc::clone(&self.site.outbox));
+        self.ends.done.push(done);
+    }
+
+    /// Lets dataflows that are built later [`join`](Self::join) a collection.
+    pub fn share<T: ExchangeData>(&mut self, name: &str, changes: Changes<'scope, T>, keep: Keep<T>) -> Tap<T> {
+        let (tap, gauge) = tap(changes, name, keep);
+        self.ends.gauges.push(gauge);
+        tap
+    }
+
+    /// A collection of another dataflow: what is remembered of it, and what comes.
+    pub fn join<T: ExchangeData>(&mut self, tap: &Tap<T>) -> Changes<'scope, T> {
+        let (handle, stream) = self.scope.new_input();
+        self.ends.pipes.push(Box::new(Pipe::join(tap, handle)));
+        stream.as_collection()
     }
 
     fn place(&self, name: &str) -> usize {
-        self.sources.iter().position(|s| s == name).unwrap_or_else(|| panic!("the job has no source {name:?}"))
+        self.site.sources.iter().position(|s| s == name).unwrap_or_else(|| panic!("the job has no source {name:?}"))
     }
 
     fn add(&mut self, name: &str, feed: Box<dyn Feed>) {
         let source = self.place(name);
-        self.feeds.push((source, feed));
+        self.ends.feeds.push((source, feed));
     }
 }
 
@@ -220,6 +293,8 @@ struct RecordFeed<T: Clone + 'static, D, E> {
     event_ms: E,
     rejected: Rc<RefCell<InputHandle<Rejection>>>,
     limits: Limits,
+    /// The job clock when this was built: what was too late then is not of its time.
+    born: u64,
     index: usize,
     peers: usize,
 }
@@ -250,6 +325,7 @@ where
             });
             match taken {
                 Ok(value) => self.handle.send((value, clock, 1)),
+                Err(refusal) if refusal.reason == RefusalReason::Late && arrival_ms + self.limits.lateness_ms < self.born => {}
                 Err(refusal) => self.rejected.borrow_mut().send((rejection(&raw, refusal), clock, 1)),
             }
         }

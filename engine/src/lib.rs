@@ -11,14 +11,17 @@ pub mod clock;
 pub mod definition;
 mod epoch;
 pub mod flow;
+pub mod gauges;
 pub mod plan;
+mod profile;
 mod pump;
 pub mod run;
 pub mod settings;
+pub mod share;
 pub mod transport;
 mod worker;
 
 pub use changelog::{RowSpec, Standing};
-pub use flow::{Flow, Job, Mark, Raw, Refusal, RefusalReason, Rejection};
+pub use flow::{Flow, Job, Limits, Mark, Part, Program, Raw, Refusal, RefusalReason, Rejection, Shelf};
 pub use run::{Binding, Report, Run, RunError};
 pub use settings::Settings;

@@ -12,10 +12,12 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use crate::changelog::Draft;
 use crate::epoch::{Epoch, Order, Partition};
 use crate::flow::{Job, Limits};
+use crate::gauges::{Figures, Gauges};
+use crate::pump::roster::Roster;
 use crate::pump::{Lane, Pump, growth};
 use crate::settings::Settings;
 use crate::transport::{OutputRow, PartitionProgress, Progress, Transport, TransportError, Writer};
-use crate::worker::{self, Charge, Complete};
+use crate::worker::{self, Charge, Complete, Failure};
 
 /// The shape of progress records this engine writes.
 const PROGRESS_VERSION: u16 = 1;
@@ -86,9 +88,18 @@ pub enum RunError {
         /// Hash of the definition to be run.
         ours: String,
     },
-    /// A worker stopped by itself, which is our own bug.
-    #[error("a worker of job {0:?} failed")]
-    Worker(String),
+    /// A worker panicked, which is our own bug.
+    #[error("a worker of job {name:?} failed{}: {message}", part.as_ref().map(|part| format!(" in {part:?}")).unwrap_or_default())]
+    Worker {
+        /// The job.
+        name: String,
+        /// What the panic said.
+        message: String,
+        /// The part that was at work, where that is known.
+        part: Option<String>,
+        /// The jobs of a server that use this part.
+        jobs: Vec<String>,
+    },
 }
 
 impl Run {
@@ -99,6 +110,17 @@ impl Run {
     pub fn run(self, observe: &mut dyn FnMut(&Report)) -> Result<Report, RunError> {
         let mut writer = self.sink.writer(&self.name, &self.outputs)?;
         let history = writer.history()?;
+        self.go_on(writer, history, None, observe)
+    }
+
+    /// Runs the job from where its progress says; `serving` where jobs come and go while it runs.
+    pub(crate) fn go_on(
+        self,
+        writer: Box<dyn Writer>,
+        history: Vec<Progress>,
+        serving: Option<Serving>,
+        observe: &mut dyn FnMut(&Report),
+    ) -> Result<Report, RunError> {
         self.check(&history)?;
         let mut report = Report::default();
         if history.last().is_some_and(|last| last.finished) {
@@ -109,7 +131,8 @@ impl Run {
         let partitions = Arc::new(partitions);
         let (complete, completed) = unbounded();
         let (freed, committed) = unbounded();
-        let (guards, workers) = self.start_workers(&complete)?;
+        let (roster, gauges) = serving.map_or((None, None), |serving| (Some(serving.roster), Some(serving.gauges)));
+        let (guards, workers) = self.start_workers(&complete, gauges.as_ref())?;
         drop(complete);
         let last = history.last().cloned().unwrap_or_default();
         let epoch = last.epoch;
@@ -132,25 +155,32 @@ impl Run {
             stop: Arc::clone(&self.stop),
             clock: 0,
             observed_ms: Vec::new(),
+            roster,
+            gauges: gauges.clone(),
         };
         let pump = std::thread::Builder::new().name("pump".into()).spawn(move || pump.run(&history));
         let pump = pump.map_err(no_thread)?;
-        let mut committer = Committer { run: &self, writer, epoch, event_ms, last, report, freed };
+        let mut committer = Committer { run: &self, writer, epoch, event_ms, last, report, freed, gauges };
         let result = committer.work(&completed, observe);
         self.stop.store(true, Ordering::Relaxed);
         let Committer { report, freed, .. } = committer;
         drop((freed, completed));
-        let ending = pump.join().map_err(|_| RunError::Worker(self.name.clone()))?;
+        let failed = |what: &str| self.failed(Failure { message: format!("{what} panicked"), ..Failure::default() });
+        let ending = pump.join().map_err(|_| failed("the pump"))?;
         if let Some(watcher) = watcher {
-            watcher.join().map_err(|_| RunError::Worker(self.name.clone()))?;
+            watcher.join().map_err(|_| failed("the look-out for partitions"))?;
         }
         let workers_ended: Vec<_> = guards.join().into_iter().collect();
         result?;
         ending?;
         match workers_ended.into_iter().find_map(Result::err) {
-            Some(_) => Err(RunError::Worker(self.name)),
+            Some(message) => Err(self.failed(Failure { message, ..Failure::default() })),
             None => Ok(report),
         }
+    }
+
+    fn failed(&self, Failure { message, part, jobs }: Failure) -> RunError {
+        RunError::Worker { name: self.name.clone(), message, part, jobs }
     }
 
     fn check(&self, history: &[Progress]) -> Result<(), RunError> {
@@ -180,12 +210,15 @@ impl Run {
     fn start_workers(
         &self,
         complete: &Sender<Complete>,
+        gauges: Option<&Arc<Gauges>>,
     ) -> Result<(timely::communication::WorkerGuards<()>, Vec<(Sender<Order>, std::thread::Thread)>), TransportError> {
         let charge = Charge {
             job: Arc::clone(&self.job),
             name: self.name.clone(),
             sources: self.sources.iter().map(|binding| binding.source.clone()).collect(),
             limits: Limits { lateness_ms: self.settings.lateness_ms, max_skew_ms: self.settings.max_skew_ms },
+            gauges: gauges.cloned(),
+            broken: Arc::default(),
         };
         let (orders, receivers): (Vec<_>, Vec<_>) = (0..self.settings.workers).map(|_| bounded(self.settings.epochs_in_flight + 2)).unzip();
         let (say_hello, hello) = unbounded();
@@ -212,6 +245,12 @@ fn no_thread(error: std::io::Error) -> TransportError {
     TransportError::lasting("cannot start a thread").because(error)
 }
 
+/// What a run needs in which jobs come and go.
+pub(crate) struct Serving {
+    pub(crate) roster: Roster,
+    pub(crate) gauges: Arc<Gauges>,
+}
+
 /// Writes complete epochs, each with the progress it makes, in one transaction.
 struct Committer<'a> {
     run: &'a Run,
@@ -222,6 +261,7 @@ struct Committer<'a> {
     event_ms: Vec<u64>,
     report: Report,
     freed: Sender<usize>,
+    gauges: Option<Arc<Gauges>>,
 }
 
 /// Most epochs that go into one commit beside the first.
@@ -233,7 +273,7 @@ struct Group {
     epochs: Vec<Arc<Epoch>>,
     rows: Vec<Draft>,
     ended: bool,
-    failed: bool,
+    failed: Option<Failure>,
 }
 
 impl Group {
@@ -249,7 +289,7 @@ impl Group {
                 self.rows.append(&mut rows);
                 self.ended = true;
             }
-            Complete::Failed => self.failed = true,
+            Complete::Failed(failure) => self.failed = Some(failure),
         }
     }
 }
@@ -260,8 +300,8 @@ impl Committer<'_> {
             // What was completed meanwhile goes into the same commit.
             let mut batch = Group::default();
             std::iter::once(first).chain(completed.try_iter().take(GROUP_MOST)).for_each(|complete| batch.add(complete));
-            if batch.failed {
-                return Err(RunError::Worker(self.run.name.clone()));
+            if let Some(failure) = batch.failed {
+                return Err(self.run.failed(failure));
             }
             self.take(batch)?;
             observe(&self.report);
@@ -280,6 +320,7 @@ impl Committer<'_> {
             }
             self.last = self.progress(last);
             self.last.ticks = fresh.iter().flat_map(|epoch| &epoch.moments).map(|moment| moment.tick.clone()).collect();
+            self.last.changes = fresh.iter().flat_map(|epoch| &epoch.changes).cloned().collect();
         }
         if group.ended {
             let (ticks, clock) = (std::mem::take(&mut self.last.ticks), self.last.clock);
@@ -295,7 +336,7 @@ impl Committer<'_> {
         if group.ended || !fresh.is_empty() {
             let progress = self.last.clone();
             self.commit(group.rows, &progress)?;
-            self.last.ticks.clear();
+            (self.last.ticks, self.last.changes) = (Vec::new(), Vec::new());
         }
         self.report.finished = group.ended;
         for epoch in &group.epochs {
@@ -305,7 +346,22 @@ impl Committer<'_> {
             self.report.clock = epoch.clock();
             let _ = self.freed.send(epoch.bytes);
         }
+        self.gauges.iter().for_each(|gauges| gauges.change(|figures| self.tell(&group.epochs, figures)));
         Ok(())
+    }
+
+    fn tell(&self, epochs: &[Arc<Epoch>], figures: &mut Figures) {
+        let Report { commits, rows, replaying, .. } = &self.report;
+        (figures.commits, figures.rows, figures.replaying) = (*commits, rows.clone(), *replaying);
+        for change in epochs.iter().flat_map(|epoch| &epoch.changes) {
+            match &change.began {
+                Some(definition) => figures.running.insert(change.job.clone(), definition.clone()),
+                None => figures.running.remove(&change.job),
+            };
+        }
+        for epoch in epochs.iter().filter(|epoch| !epoch.replayed && epoch.records > 0) {
+            figures.commit_ms.add(epoch.began.elapsed().as_millis() as u64);
+        }
     }
 
     fn progress(&self, epoch: &Epoch) -> Progress {
@@ -319,11 +375,19 @@ impl Committer<'_> {
         Progress { version: PROGRESS_VERSION, job, definition, partitions, ..Progress::default() }
     }
 
+    fn try_commit(&mut self, new_outputs: &[String], rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
+        if !new_outputs.is_empty() {
+            self.writer.add_outputs(new_outputs)?;
+        }
+        self.writer.commit(rows, progress)
+    }
+
     /// Commits, trying again while the transport says that may help.
     fn commit(&mut self, rows: Vec<Draft>, progress: &Progress) -> Result<(), TransportError> {
         let rows: Vec<OutputRow> = rows.into_iter().map(|draft| draft()).collect();
+        let outputs: Vec<String> = progress.changes.iter().flat_map(|change| &change.outputs).cloned().collect();
         let mut pause = std::time::Duration::from_millis(100);
-        while let Err(error) = self.writer.commit(&rows, progress) {
+        while let Err(error) = self.try_commit(&outputs, &rows, progress) {
             if !error.retry || self.run.stop.load(Ordering::Relaxed) {
                 return Err(error);
             }

@@ -1,17 +1,22 @@
 //! One worker: takes epochs into its dataflow, steps it, and on worker 0 hands over the rows of epochs that are complete.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
+use std::any::Any;
+use std::collections::{BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use timely::dataflow::Scope;
 use timely::worker::Worker;
 
-use crate::changelog::Draft;
-use crate::epoch::{Epoch, Order};
-use crate::flow::{Feed, Flow, Job, Limits, Outbox};
+use crate::changelog::{Draft, Opening};
+use crate::epoch::{Epoch, Launch, Order};
+use crate::flow::{Ends, Feed, Flow, Job, Ledgers, Limits, Outbox, Shelf, Site};
+use crate::gauges::Gauges;
+use crate::profile::Profile;
 
 /// How long a worker with nothing to do sleeps before it looks around; the pump wakes it earlier.
 const PARK: Duration = Duration::from_millis(5);
@@ -23,18 +28,18 @@ pub(crate) enum Complete {
     /// The input ended, and these rows came of it.
     End(Vec<Draft>),
     /// A worker panicked.
-    Failed,
+    Failed(Failure),
 }
 
-/// Tells the committer when its worker panics, so that nobody waits for it for ever.
-struct Alarm<'a>(&'a Sender<Complete>);
-
-impl Drop for Alarm<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let _ = self.0.send(Complete::Failed);
-        }
-    }
+/// Why a worker panicked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// What it said.
+    pub(crate) message: String,
+    /// The part it was busy with, where that is known.
+    pub(crate) part: Option<String>,
+    /// The jobs that use the part.
+    pub(crate) jobs: Vec<String>,
 }
 
 /// What a worker needs to know of its job.
@@ -44,74 +49,213 @@ pub(crate) struct Charge {
     pub(crate) name: String,
     pub(crate) sources: Vec<String>,
     pub(crate) limits: Limits,
+    /// Where it is told how much is remembered, if anybody wants to know.
+    pub(crate) gauges: Option<Arc<Gauges>>,
+    /// Set by a worker that panicked: the others need not wait for it.
+    pub(crate) broken: Arc<AtomicBool>,
 }
 
-/// Runs one worker until the input ends or the job stops.
+/// Runs one worker until the input ends or the job stops. If it panics the committer is told, so that nobody waits for ever.
 pub(crate) fn run(worker: &mut Worker, charge: &Charge, orders: &Receiver<Order>, complete: &Sender<Complete>) {
-    let _alarm = Alarm(complete);
-    let dataflow = worker.next_dataflow_index();
-    let mut desk = worker.dataflow_named::<u64, _, _>(&charge.name, |scope| {
-        let mut flow = Flow::new(scope, &charge.name, charge.sources.clone(), charge.limits);
-        charge.job.build(&mut flow);
-        Desk { feeds: flow.feeds, outbox: flow.outbox, done: flow.done, pending: VecDeque::new(), seen: vec![0; charge.sources.len()] }
-    });
-    loop {
-        match orders.try_recv() {
-            Ok(Order::Take(epoch)) => desk.take(epoch),
-            Ok(Order::Finish) => break,
-            Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return worker.drop_dataflow(dataflow),
-            Err(TryRecvError::Empty) => {
-                worker.step_or_park(Some(PARK));
-            }
-        }
-        worker.step();
-        if worker.index() == 0 {
-            desk.hand_over(complete);
-        }
-    }
-    desk.feeds.clear();
-    while worker.has_dataflows() {
-        worker.step_or_park(Some(PARK));
-    }
-    if worker.index() == 0 {
-        desk.hand_over(complete);
-        let rows = desk.outbox.borrow_mut().drain(..).map(|(_, row)| row).collect();
-        let _ = complete.send(Complete::End(rows));
+    let mut desk = Desk::new(charge, worker, complete.clone());
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| desk.work(worker, charge, orders))) {
+        charge.broken.store(true, Ordering::Relaxed);
+        let _ = complete.send(Complete::Failed(desk.failure(&*panic)));
+        // What is broken is not put in order: its parts are left as they are.
+        std::mem::forget(desk);
+        resume_unwind(panic);
     }
 }
 
-/// A worker's ends of its dataflow.
+/// A worker's ends of its dataflows.
 struct Desk {
-    feeds: Vec<(usize, Box<dyn Feed>)>,
+    index: usize,
+    parts: Vec<Installed>,
     outbox: Outbox,
-    done: Vec<Rc<Cell<u64>>>,
+    ledgers: Ledgers,
     pending: VecDeque<Arc<Epoch>>,
+    complete: Sender<Complete>,
     /// Records of each source so far, by which they are shared among workers.
     seen: Vec<usize>,
+    /// The last moment taken in; 0 before the first.
+    clock: u64,
+    gauges: Option<Arc<Gauges>>,
+    profile: Option<Profile>,
+    broken: Arc<AtomicBool>,
+}
+
+/// A part that runs here.
+struct Installed {
+    key: String,
+    name: String,
+    dataflow: usize,
+    stays: bool,
+    users: BTreeSet<String>,
+    shelf: Shelf,
+    ends: Ends,
 }
 
 impl Desk {
+    fn new(charge: &Charge, worker: &Worker, complete: Sender<Complete>) -> Self {
+        let (parts, pending) = (Vec::new(), VecDeque::new());
+        let (outbox, ledgers, gauges) = (Outbox::default(), Ledgers::default(), charge.gauges.clone());
+        let profile = gauges.is_some().then(|| Profile::of(worker)).flatten();
+        let broken = Arc::clone(&charge.broken);
+        Self { index: worker.index(), parts, outbox, ledgers, pending, complete, seen: Vec::new(), clock: 0, gauges, profile, broken }
+    }
+
+    fn work(&mut self, worker: &mut Worker, charge: &Charge, orders: &Receiver<Order>) {
+        let site = self.site(&charge.name, &charge.sources.clone().into(), charge.limits, Opening::default());
+        self.install(worker, charge.name.clone(), &charge.name, true, |scope| {
+            let mut flow = Flow::new(scope, site);
+            charge.job.build(&mut flow);
+            (flow.ends, Rc::new(()))
+        });
+        loop {
+            match orders.try_recv() {
+                Ok(Order::Take(epoch)) => self.take(epoch),
+                Ok(Order::Begin(launch)) => self.begin(worker, &launch),
+                Ok(Order::End(job)) => self.end(worker, &job),
+                Ok(Order::Finish) => return self.finish(worker),
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return self.leave(worker),
+                Err(TryRecvError::Empty) if self.flow() => {}
+                Err(TryRecvError::Empty) => {
+                    worker.step_or_park(Some(PARK));
+                }
+            }
+            self.step(worker);
+        }
+    }
+
+    /// Whose fault a panic is.
+    fn failure(&self, panic: &(dyn Any + Send)) -> Failure {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        let dataflow = self.profile.as_ref().and_then(Profile::at_work);
+        let part = self.parts.iter().find(|part| Some(part.dataflow) == dataflow);
+        Failure {
+            message: text.unwrap_or("no message").to_owned(),
+            part: part.map(|part| part.name.clone()),
+            jobs: part.iter().flat_map(|part| &part.users).cloned().collect(),
+        }
+    }
+
+    fn site(&self, job: &str, sources: &Arc<Vec<String>>, limits: Limits, opening: Opening) -> Site {
+        let (outbox, ledgers) = (Rc::clone(&self.outbox), Rc::clone(&self.ledgers));
+        Site { job: job.to_owned(), sources: Arc::clone(sources), limits, outbox, ledgers, opening }
+    }
+
+    /// Builds a dataflow.
+    fn install(
+        &mut self,
+        worker: &mut Worker,
+        key: String,
+        name: &str,
+        stays: bool,
+        build: impl for<'scope> FnOnce(Scope<'scope, u64>) -> (Ends, Shelf),
+    ) {
+        let dataflow = worker.next_dataflow_index();
+        let (mut ends, shelf) = worker.dataflow_named::<u64, _, _>(name, build);
+        if self.clock > 0 {
+            ends.feeds.iter_mut().for_each(|(_, feed)| feed.advance(self.clock + 1));
+        }
+        let users = BTreeSet::new();
+        self.parts.push(Installed { key, name: name.to_owned(), dataflow, stays, users, shelf, ends });
+    }
+
+    /// Builds the parts of a job that are not there yet. What it joins is complete up to the clock, so that what it is told
+    /// of the past depends on nothing but the clock.
+    fn begin(&mut self, worker: &mut Worker, launch: &Launch) {
+        self.complete_all(worker);
+        let opening = Opening { at: launch.at, tell_final: launch.tell_final };
+        let mut shelves: Vec<Shelf> = Vec::new();
+        for (number, part) in launch.program.parts().iter().enumerate() {
+            if !self.parts.iter().any(|installed| installed.key == part.key) {
+                let site = self.site(&launch.job, &launch.sources, launch.program.limits(), opening);
+                self.install(worker, part.key.clone(), &part.name, part.stays, |scope| {
+                    let mut flow = Flow::new(scope, site);
+                    let shelf = launch.program.build(number, &mut flow, &shelves);
+                    (flow.ends, shelf)
+                });
+            }
+            if let Some(installed) = self.parts.iter_mut().find(|installed| installed.key == part.key) {
+                installed.users.insert(launch.job.clone());
+                shelves.push(Rc::clone(&installed.shelf));
+            }
+        }
+    }
+
+    /// Drops the parts that this job alone used; what it published is kept for who goes on with it.
+    fn end(&mut self, worker: &mut Worker, job: &str) {
+        self.complete_all(worker);
+        for part in &mut self.parts {
+            part.users.remove(job);
+        }
+        let unused = |part: &Installed| part.users.is_empty() && !part.stays;
+        // Those that read first, then those they read from.
+        while let Some(place) = self.parts.iter().rposition(unused) {
+            let Installed { dataflow, ends, shelf, .. } = self.parts.remove(place);
+            self.ledgers.borrow_mut().extend(ends.ledgers);
+            drop((ends.feeds, ends.pipes, shelf));
+            worker.drop_dataflow(dataflow);
+        }
+    }
+
+    /// Steps until everything taken in has come out everywhere on this worker.
+    fn complete_all(&mut self, worker: &mut Worker) {
+        while self.clock > 0 && self.parts.iter().any(|part| !part.complete(self.clock)) && !self.broken.load(Ordering::Relaxed) {
+            if !self.flow() {
+                worker.step_or_park(Some(PARK));
+            }
+            self.step(worker);
+        }
+    }
+
+    fn step(&mut self, worker: &mut Worker) {
+        self.flow();
+        worker.step();
+        if self.index == 0 {
+            self.hand_over();
+        }
+    }
+
+    /// Moves on what came by between dataflows; returns whether there was anything.
+    fn flow(&mut self) -> bool {
+        let mut any = false;
+        for pipe in self.parts.iter_mut().flat_map(|part| &mut part.ends.pipes) {
+            any |= pipe.flow();
+        }
+        any
+    }
+
     fn take(&mut self, epoch: Arc<Epoch>) {
         for moment in &epoch.moments {
             for slice in &moment.slices {
                 let source = epoch.partitions[slice.partition].source;
-                for (_, feed) in self.feeds.iter_mut().filter(|(of, _)| *of == source) {
-                    feed.take(&epoch, moment, slice, self.seen[source]);
+                if source >= self.seen.len() {
+                    self.seen.resize(source + 1, 0);
                 }
+                let seen = self.seen[source];
+                self.feeds().filter(|(of, _)| *of == source).for_each(|(_, feed)| feed.take(&epoch, moment, slice, seen));
                 self.seen[source] += slice.records.len();
             }
             if moment.marks {
-                self.feeds.iter_mut().for_each(|(_, feed)| feed.mark(moment, &epoch));
+                self.feeds().for_each(|(_, feed)| feed.mark(moment, &epoch));
             }
         }
-        let next = epoch.clock() + 1;
-        self.feeds.iter_mut().for_each(|(_, feed)| feed.advance(next));
+        self.clock = epoch.clock();
+        let next = self.clock + 1;
+        self.feeds().for_each(|(_, feed)| feed.advance(next));
         self.pending.push_back(epoch);
     }
 
+    fn feeds(&mut self) -> impl Iterator<Item = &mut (usize, Box<dyn Feed>)> {
+        self.parts.iter_mut().flat_map(|part| &mut part.ends.feeds)
+    }
+
     /// Sends the rows of the epochs that every publisher is done with.
-    fn hand_over(&mut self, complete: &Sender<Complete>) {
-        let done = self.done.iter().map(|cell| cell.get()).min().unwrap_or(u64::MAX);
+    fn hand_over(&mut self) {
+        let done = self.parts.iter().flat_map(|part| &part.ends.done).map(|cell| cell.get()).min().unwrap_or(u64::MAX);
+        let mut told = false;
         while let Some(epoch) = self.pending.pop_front_if(|epoch| epoch.clock() < done) {
             let clock = epoch.clock();
             let (mut ready, later): (Vec<_>, Vec<_>) = self.outbox.take().into_iter().partition(|(time, _)| *time <= clock);
@@ -119,7 +263,52 @@ impl Desk {
             ready.sort_by_key(|(time, _)| *time);
             let rows = ready.into_iter().map(|(_, row)| row).collect();
             // Without a committer the job has failed already; the workers are told to stop.
-            let _ = complete.send(Complete::Epoch(epoch, rows));
+            let _ = self.complete.send(Complete::Epoch(epoch, rows));
+            told = true;
         }
+        if told {
+            self.tell_sizes();
+        }
+    }
+
+    /// Tells how much each part remembers on this worker (the others have about as much each), and how long it has worked.
+    fn tell_sizes(&self) {
+        let Some(gauges) = &self.gauges else { return };
+        let size = |part: &Installed| (part.name.clone(), part.ends.gauges.iter().map(|gauge| gauge.rows.get()).sum());
+        let remembered = self.parts.iter().filter(|part| !part.ends.gauges.is_empty()).map(size).collect();
+        let busy = self.profile.as_ref().map(Profile::busy).unwrap_or_default();
+        let busy_ms = |part: &Installed| Some((part.name.clone(), busy.get(&part.dataflow)?.as_millis() as u64));
+        let busy_ms = self.parts.iter().filter_map(busy_ms).collect();
+        gauges.change(|figures| (figures.remembered, figures.busy_ms) = (remembered, busy_ms));
+    }
+
+    /// Leaves everything as it is.
+    fn leave(&mut self, worker: &mut Worker) {
+        while let Some(Installed { dataflow, ends, .. }) = self.parts.pop() {
+            drop(ends);
+            worker.drop_dataflow(dataflow);
+        }
+    }
+
+    /// Lets the clock go to infinity and hands over what comes of it.
+    fn finish(&mut self, worker: &mut Worker) {
+        self.parts.iter_mut().for_each(|part| part.ends.feeds.clear());
+        while worker.has_dataflows() && !self.broken.load(Ordering::Relaxed) {
+            self.flow();
+            worker.step_or_park(Some(PARK));
+        }
+        if self.index == 0 {
+            self.hand_over();
+            let rows = self.outbox.borrow_mut().drain(..).map(|(_, row)| row).collect();
+            let _ = self.complete.send(Complete::End(rows));
+        }
+    }
+}
+
+impl Installed {
+    /// Whether everything up to this moment has come out.
+    fn complete(&self, clock: u64) -> bool {
+        let gauges = self.ends.gauges.iter().map(|gauge| gauge.until.get());
+        self.ends.done.iter().map(|done| done.get()).chain(gauges).all(|until| until > clock)
     }
 }

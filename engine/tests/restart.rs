@@ -32,6 +32,9 @@ impl Transport for Faulty {
 }
 
 impl Writer for Faulty {
+    fn add_outputs(&mut self, _: &[String]) -> Result<(), TransportError> {
+        Ok(())
+    }
     fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
         self.memory.history()
     }

@@ -53,6 +53,9 @@ impl Transport for Place {
 }
 
 impl Writer for Place {
+    fn add_outputs(&mut self, _: &[String]) -> Result<(), TransportError> {
+        Ok(())
+    }
     fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
         Ok(Vec::new())
     }

@@ -37,6 +37,9 @@ impl Transport for Stopwatch {
 }
 
 impl Writer for Stopwatch {
+    fn add_outputs(&mut self, _: &[String]) -> Result<(), TransportError> {
+        Ok(())
+    }
     fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
         Ok(Vec::new())
     }

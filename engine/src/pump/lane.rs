@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::epoch::{Partition, Slice};
+use crate::gauges::PartitionFigures;
 use crate::transport::{Batch, PartitionProgress, Position, Reader, TransportError};
 
 /// Bytes asked of a partition at a time.
@@ -56,6 +57,14 @@ impl Lane {
         let (topic, partition) = (self.topic.clone(), self.number);
         let hash = u64::from(self.hash.clone().finalize());
         PartitionProgress { topic, partition, next_offset: self.next_offset, event_ms: 0, count: self.count, hash }
+    }
+
+    /// How far it was handed out, for people.
+    pub(crate) fn figures(&self, now_ms: u64) -> PartitionFigures {
+        let caught_up = self.caught_up();
+        let lag_ms = if caught_up || self.arrival_ms == 0 { 0 } else { now_ms.saturating_sub(self.arrival_ms) };
+        let (topic, partition) = (self.topic.clone(), self.number);
+        PartitionFigures { topic, partition, next_offset: self.next_offset, records: self.count, caught_up, lag_ms }
     }
 
     /// The next offset to be handed out.

@@ -1,17 +1,18 @@
 //! Live running: whatever is there enters at the job clock of that moment.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::{Ending, InFlight, Lane, Pump};
 use crate::clock::JobClock;
 use crate::epoch::Moment;
+use crate::gauges::wall_ms;
 use crate::transport::{Tick, TransportError};
 
 /// A partition that has not said anything for this long after the start is not waited for any more.
 const SILENT_START: Duration = Duration::from_secs(10);
 
 pub(super) fn live(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, TransportError> {
-    let started = Instant::now();
+    let mut started = Instant::now();
     let mut clock = JobClock::new(pump.clock, pump.settings.patience_ms);
     let mut last_sent = Instant::now();
     loop {
@@ -20,6 +21,13 @@ pub(super) fn live(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tra
         }
         let began = Instant::now();
         pump.grow();
+        let changed = pump.obey();
+        if pump.lanes.is_empty() {
+            // Nothing to read and nothing to tell the time by: the clock begins with the first source.
+            started = Instant::now();
+            std::thread::sleep(pump.settings.epoch_gap);
+            continue;
+        }
         pump.lanes.iter_mut().try_for_each(Lane::fill)?;
         // Until all have told where they stand, or will not, there is no clock by which anything could be late.
         if began.duration_since(started) < SILENT_START && pump.lanes.iter().any(|lane| !lane.answered()) {
@@ -31,7 +39,7 @@ pub(super) fn live(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tra
         let lagging = pump.lanes.iter().filter(|lane| !lane.caught_up() && lane.arrival_ms() > 0);
         let now = clock.advance(wall_ms, lagging.map(Lane::arrival_ms)).max(pump.clock + 1);
         let idle = last_sent.elapsed() >= pump.settings.idle_commit.min(Duration::from_secs(1));
-        if !slices.is_empty() || idle {
+        if !slices.is_empty() || idle || changed {
             last_sent = began;
             let observed_ms = pump.lanes.iter().map(|lane| if lane.caught_up() { wall_ms } else { lane.arrival_ms() }).collect();
             let tick = Tick { clock: now, offsets: pump.lanes.iter().map(Lane::next_offset).collect(), observed_ms };
@@ -41,8 +49,4 @@ pub(super) fn live(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tra
         }
         std::thread::sleep(pump.settings.epoch_gap.saturating_sub(began.elapsed()));
     }
-}
-
-fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
 }

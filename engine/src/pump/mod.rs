@@ -12,6 +12,7 @@ mod lane;
 mod live;
 mod merged;
 mod replay;
+pub(crate) mod roster;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,11 +20,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::epoch::{Epoch, Moment, Order, Partition};
+use crate::gauges::Gauges;
 use crate::settings::Settings;
 use crate::transport::{Progress, TransportError};
 
 use growth::Grown;
 pub(crate) use lane::Lane;
+use roster::Roster;
 
 /// Reads, sets the clock and hands out epochs; runs on a thread of its own.
 pub(crate) struct Pump {
@@ -45,6 +48,10 @@ pub(crate) struct Pump {
     pub(crate) clock: u64,
     /// How far each partition has been observed, as of that clock.
     pub(crate) observed_ms: Vec<u64>,
+    /// The jobs, where this is a server's.
+    pub(crate) roster: Option<Roster>,
+    /// Where it is told how far reading is, if anybody wants to know.
+    pub(crate) gauges: Option<Arc<Gauges>>,
 }
 
 /// How the input ended.
@@ -132,10 +139,13 @@ impl Pump {
             bytes,
             records,
             replayed,
+            began: std::time::Instant::now(),
+            changes: self.roster.as_mut().map(|roster| std::mem::take(&mut roster.changes)).unwrap_or_default(),
         });
         self.clock = epoch.clock();
         flight.epochs += 1;
         flight.bytes += bytes;
+        self.gauges.iter().for_each(|gauges| gauges.tell(self, flight.epochs, flight.bytes));
         self.tell(&Order::Take(epoch));
         true
     }

@@ -12,7 +12,12 @@ pub(super) fn replay(pump: &mut Pump, history: &[Progress], flight: &mut InFligh
     let (mut moments, mut bytes) = (Vec::new(), 0);
     for progress in history {
         let places = places(pump, &progress.partitions)?;
+        let mut changes = progress.changes.iter().peekable();
         for tick in &progress.ticks {
+            while let Some(change) = changes.next_if(|change| change.clock < tick.clock) {
+                flush(pump, &mut moments, &mut bytes, flight);
+                pump.repeat(change)?;
+            }
             let mut slices = Vec::new();
             for (place, offset) in places.iter().zip(&tick.offsets) {
                 read_up_to(pump, *place, *offset, &mut slices)?;
@@ -28,18 +33,23 @@ pub(super) fn replay(pump: &mut Pump, history: &[Progress], flight: &mut InFligh
             moments.push(Moment { tick: full, slices, marks });
             pump.clock = tick.clock;
             if bytes >= pump.settings.epoch_bytes {
-                bytes = 0;
-                pump.send(std::mem::take(&mut moments), true, flight);
+                flush(pump, &mut moments, &mut bytes, flight);
             }
             if pump.stopping() {
                 return Ok(());
             }
         }
     }
-    if !moments.is_empty() {
-        pump.send(moments, true, flight);
-    }
+    flush(pump, &mut moments, &mut bytes, flight);
     agree(pump, last)
+}
+
+/// Hands out what was gathered.
+fn flush(pump: &mut Pump, moments: &mut Vec<Moment>, bytes: &mut usize, flight: &mut InFlight) {
+    *bytes = 0;
+    if !moments.is_empty() {
+        pump.send(std::mem::take(moments), true, flight);
+    }
 }
 
 /// Which lanes a progress record's partitions are.

@@ -124,6 +124,12 @@ pub trait Writer: Send {
     /// It cannot be read, or is not ours to understand.
     fn history(&mut self) -> Result<Vec<Progress>, TransportError>;
 
+    /// Makes further outputs of the job, where they are not there.
+    ///
+    /// # Errors
+    /// As for [`Transport::writer`].
+    fn add_outputs(&mut self, outputs: &[String]) -> Result<(), TransportError>;
+
     /// Commits rows and progress: all or nothing.
     ///
     /// # Errors
@@ -167,6 +173,26 @@ pub struct Progress {
     pub ticks: Vec<Tick>,
     /// Whether the job is done: a bounded replay that reached its end.
     pub finished: bool,
+    /// Jobs that began or ended on a server whose progress this is, after the tick of their clock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+}
+
+/// A job of a server began or ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The job clock by then.
+    pub clock: u64,
+    /// The job.
+    pub job: String,
+    /// Hash of the definition that began; `None`: the job ended.
+    pub began: Option<String>,
+    /// Whether it told what was final by then.
+    #[serde(default)]
+    pub tell_final: bool,
+    /// Its output topics.
+    #[serde(default)]
+    pub outputs: Vec<String>,
 }
 
 /// How far one partition has been read.

@@ -82,7 +82,7 @@ pub(super) fn explain_failure(error: engine::RunError) -> anyhow::Error {
         engine::RunError::OtherDefinition { .. } => {
             "Results of two definitions would be mixed. Give the changed job another name, or use another store."
         }
-        engine::RunError::Worker(_) => "This is a bug; the lines above say where. What was committed stands.",
+        engine::RunError::Worker { .. } => "This is a bug; the lines above say where. What was committed stands.",
     };
     anyhow::anyhow!("{error} (hint: {hint})")
 }

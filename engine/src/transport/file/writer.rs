@@ -9,19 +9,15 @@ use super::super::{OutputRow, Progress, TransportError, Writer};
 
 /// The changelogs of a job in a folder; made empty when the job begins.
 pub(super) struct FileWriter {
+    folder: PathBuf,
     files: BTreeMap<String, (PathBuf, BufWriter<File>)>,
 }
 
 impl FileWriter {
     pub(super) fn create(folder: &Path, outputs: &[String]) -> Result<Self, TransportError> {
-        let failed = |what: &Path, e| TransportError::lasting(format!("cannot write to {what:?}")).because(e);
-        std::fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
-        let create = |topic: &String| {
-            let path = folder.join(format!("{topic}.ndjson"));
-            let file = File::create(&path).map_err(|e| failed(&path, e))?;
-            Ok((topic.clone(), (path, BufWriter::new(file))))
-        };
-        Ok(Self { files: outputs.iter().map(create).collect::<Result<_, TransportError>>()? })
+        let mut writer = Self { folder: folder.to_owned(), files: BTreeMap::new() };
+        writer.add_outputs(outputs)?;
+        Ok(writer)
     }
 
     fn write(&mut self, row: &OutputRow) -> Result<(), TransportError> {
@@ -36,6 +32,17 @@ impl FileWriter {
 impl Writer for FileWriter {
     fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
         Ok(Vec::new())
+    }
+
+    fn add_outputs(&mut self, outputs: &[String]) -> Result<(), TransportError> {
+        let failed = |what: &Path, e| TransportError::lasting(format!("cannot write to {what:?}")).because(e);
+        std::fs::create_dir_all(&self.folder).map_err(|e| failed(&self.folder, e))?;
+        for topic in outputs {
+            let path = self.folder.join(format!("{topic}.ndjson"));
+            let file = File::create(&path).map_err(|e| failed(&path, e))?;
+            self.files.insert(topic.clone(), (path, BufWriter::new(file)));
+        }
+        Ok(())
     }
 
     fn commit(&mut self, rows: &[OutputRow], _progress: &Progress) -> Result<(), TransportError> {

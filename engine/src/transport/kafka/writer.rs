@@ -51,11 +51,9 @@ enum State {
 impl KafkaWriter {
     /// Takes the job over from whoever wrote it before, and makes the outputs that are not there.
     pub(super) fn become_writer(cluster: Arc<Cluster>, job: &str, outputs: &[String]) -> Result<Self, TransportError> {
-        outputs.iter().try_for_each(|topic| check_name(topic))?;
-        let outputs: BTreeSet<String> = outputs.iter().cloned().collect();
-        let mut wanted: Vec<_> = outputs.iter().map(|topic| Wanted { topic, partitions: None, settings: &[] }).collect();
-        wanted.extend(progress::topics());
-        cluster.make_topics(&wanted)?;
+        cluster.make_topics(&progress::topics().into_iter().collect::<Vec<_>>())?;
+        make_outputs(&cluster, outputs)?;
+        let outputs = outputs.iter().cloned().collect();
         let sender = Sender::new(&cluster.config, Purpose::Write(job))?;
         sender.producer.init_transactions(TAKE_OVER).map_err(|error| {
             let what = format!("job “{job}” cannot become the writer of its outputs");
@@ -140,7 +138,19 @@ impl KafkaWriter {
     }
 }
 
+fn make_outputs(cluster: &Cluster, outputs: &[String]) -> Result<(), TransportError> {
+    outputs.iter().try_for_each(|topic| check_name(topic))?;
+    let wanted: Vec<_> = outputs.iter().map(|topic| Wanted { topic, partitions: None, settings: &[] }).collect();
+    cluster.make_topics(&wanted)
+}
+
 impl Writer for KafkaWriter {
+    fn add_outputs(&mut self, outputs: &[String]) -> Result<(), TransportError> {
+        make_outputs(&self.cluster, outputs)?;
+        self.outputs.extend(outputs.iter().cloned());
+        Ok(())
+    }
+
     fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
         progress::history(&self.cluster, &self.job)
     }

@@ -23,21 +23,26 @@ impl LocalWriter {
     /// one file has one writer and more would buy nothing.
     pub(super) fn become_writer(mut database: Database, job: &str, outputs: &[String]) -> Result<Self, TransportError> {
         outputs.iter().try_for_each(|topic| check_name(topic))?;
-        let generation = database.change(|transaction| {
-            for topic in outputs {
-                make(transaction, topic, 1)?;
-            }
-            progress::take_over(transaction, job)
-        })?;
-        let numbered = |topic: &String| Ok((topic.clone(), find(&database, topic)?.0));
-        let outputs = outputs.iter().map(numbered).collect::<Result<_, TransportError>>()?;
-        Ok(Self { database, job: job.to_owned(), generation, outputs })
+        let generation = database.change(|transaction| progress::take_over(transaction, job))?;
+        let mut writer = Self { database, job: job.to_owned(), generation, outputs: BTreeMap::new() };
+        writer.add_outputs(outputs)?;
+        Ok(writer)
     }
 }
 
 impl Writer for LocalWriter {
     fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
         progress::history(&self.database, &self.job)
+    }
+
+    fn add_outputs(&mut self, outputs: &[String]) -> Result<(), TransportError> {
+        outputs.iter().try_for_each(|topic| check_name(topic))?;
+        self.database.change(|transaction| outputs.iter().try_for_each(|topic| make(transaction, topic, 1).map(drop)))?;
+        for topic in outputs {
+            let (number, _) = find(&self.database, topic)?;
+            self.outputs.insert(topic.clone(), number);
+        }
+        Ok(())
     }
 
     fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {

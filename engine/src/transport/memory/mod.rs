@@ -68,6 +68,10 @@ impl Writer for MemoryTransport {
         Ok(self.lock().commits.iter().map(|(_, progress)| progress.clone()).collect())
     }
 
+    fn add_outputs(&mut self, _: &[String]) -> Result<(), TransportError> {
+        Ok(())
+    }
+
     fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
         self.lock().commits.push((rows.to_vec(), progress.clone()));
         Ok(())

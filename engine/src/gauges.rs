@@ -1,0 +1,124 @@
+//! What is going on: figures that pump, workers and committer keep for whoever looks.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use crate::pump::Pump;
+
+/// Figures, kept by those who know them.
+#[derive(Debug, Default)]
+pub struct Gauges(Mutex<Figures>);
+
+/// The figures of one moment.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Figures {
+    /// The job clock, milliseconds since the epoch; 0 before it began.
+    pub clock_ms: u64,
+    /// How far the clock is behind the wall clock, milliseconds.
+    pub behind_ms: u64,
+    /// The partition for which the clock waits, if it waits.
+    pub held_by: Option<String>,
+    /// Whether state is being rebuilt from what was read before.
+    pub replaying: bool,
+    /// The partitions read.
+    pub partitions: Vec<PartitionFigures>,
+    /// Epochs read and not committed.
+    pub epochs_in_flight: usize,
+    /// Their bytes.
+    pub bytes_in_flight: usize,
+    /// Commits since the start.
+    pub commits: u64,
+    /// Rows committed since the start, by output.
+    pub rows: BTreeMap<String, u64>,
+    /// Rows remembered for jobs that come, by part.
+    pub remembered: BTreeMap<String, usize>,
+    /// How long each part has worked on worker 0, milliseconds.
+    pub busy_ms: BTreeMap<String, u64>,
+    /// Jobs that run, with the hash of their definition; where this is a server.
+    pub running: BTreeMap<String, String>,
+    /// Times from reading an epoch to its commit.
+    pub commit_ms: Histogram,
+}
+
+/// One partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PartitionFigures {
+    /// Its topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: u32,
+    /// The next offset to be taken.
+    pub next_offset: u64,
+    /// Records taken.
+    pub records: u64,
+    /// Whether everything there is was taken.
+    pub caught_up: bool,
+    /// Age of the record taken last where there is more, milliseconds; 0 where all was taken.
+    pub lag_ms: u64,
+}
+
+/// Counts of times by upper bound.
+#[derive(Clone, Debug, Serialize)]
+pub struct Histogram {
+    /// For each of [`Histogram::BOUNDS_MS`], and beyond the last: how many were at most that long (and longer than the one before).
+    pub counts: Vec<u64>,
+    /// The sum of all, milliseconds.
+    pub sum_ms: u64,
+}
+
+impl Histogram {
+    /// The upper bounds, milliseconds.
+    pub const BOUNDS_MS: [u64; 12] = [5, 10, 20, 50, 100, 200, 300, 500, 1_000, 2_000, 5_000, 10_000];
+
+    pub(crate) fn add(&mut self, ms: u64) {
+        let place = Self::BOUNDS_MS.iter().position(|bound| ms <= *bound).unwrap_or(Self::BOUNDS_MS.len());
+        self.counts[place] += 1;
+        self.sum_ms += ms;
+    }
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { counts: vec![0; Self::BOUNDS_MS.len() + 1], sum_ms: 0 }
+    }
+}
+
+impl Gauges {
+    /// The figures as they are now.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let mut figures = self.lock().clone();
+        if figures.clock_ms > 0 {
+            figures.behind_ms = wall_ms().saturating_sub(figures.clock_ms);
+        }
+        figures
+    }
+
+    /// Changes figures.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Figures)) {
+        change(&mut self.lock());
+    }
+
+    /// How far reading is.
+    pub(crate) fn tell(&self, pump: &Pump, epochs: usize, bytes: usize) {
+        let now_ms = wall_ms();
+        let partitions: Vec<_> = pump.lanes.iter().map(|lane| lane.figures(now_ms)).collect();
+        let held_by = partitions.iter().filter(|p| !p.caught_up && p.lag_ms > pump.settings.patience_ms).max_by_key(|p| p.lag_ms);
+        let held_by = held_by.map(|p| format!("{}/{}", p.topic, p.partition));
+        self.change(|figures| {
+            (figures.clock_ms, figures.held_by, figures.partitions) = (pump.clock, held_by, partitions);
+            (figures.epochs_in_flight, figures.bytes_in_flight) = (epochs, bytes);
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Figures> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}

@@ -1,0 +1,111 @@
+//! The jobs of a server, as the pump brings them in and takes them out between two moments.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+
+use super::{Lane, Pump};
+use crate::epoch::{Launch, Order, Partition};
+use crate::flow::Program;
+use crate::transport::{Change, Reader, TransportError};
+
+/// What a server is told to do.
+pub(crate) enum Command {
+    /// Let a job begin.
+    Begin(Beginning),
+    /// Let a job end.
+    End(String),
+}
+
+/// A job that is to begin.
+pub(crate) struct Beginning {
+    pub(crate) job: String,
+    pub(crate) definition: String,
+    pub(crate) program: Arc<dyn Program>,
+    pub(crate) outputs: Vec<String>,
+    pub(crate) tell_final: bool,
+    /// Partitions of topics that no job has read yet: topic, number, reader.
+    pub(crate) partitions: Vec<(String, u32, Box<dyn Reader>)>,
+}
+
+/// Job and hash of its definition.
+pub(crate) type Version = (String, String);
+
+/// What a server's pump knows of jobs.
+pub(crate) struct Roster {
+    /// What it is told.
+    pub(crate) commands: Receiver<Command>,
+    /// Every job that the progress records name.
+    pub(crate) known: BTreeMap<Version, Arc<dyn Program>>,
+    /// The topics, by number.
+    pub(crate) sources: Arc<Vec<String>>,
+    /// What changed since the last epoch.
+    pub(crate) changes: Vec<Change>,
+}
+
+impl Pump {
+    /// Does what the server was told; returns whether there was anything.
+    pub(super) fn obey(&mut self) -> bool {
+        let Some(roster) = &self.roster else { return false };
+        let commands: Vec<Command> = roster.commands.try_iter().collect();
+        let any = !commands.is_empty();
+        for command in commands {
+            match command {
+                Command::Begin(beginning) => self.begin(beginning),
+                Command::End(job) => {
+                    self.note(Change { clock: self.clock, job: job.clone(), ..Change::default() });
+                    self.tell(&Order::End(job));
+                }
+            }
+        }
+        any
+    }
+
+    fn begin(&mut self, beginning: Beginning) {
+        let Beginning { job, definition, program, outputs, tell_final, partitions } = beginning;
+        for (topic, number, reader) in partitions {
+            self.add_partition(&topic, number, reader);
+        }
+        self.note(Change { clock: self.clock, job: job.clone(), began: Some(definition), tell_final, outputs });
+        self.launch(job, program, self.clock, tell_final);
+    }
+
+    fn add_partition(&mut self, topic: &str, number: u32, reader: Box<dyn Reader>) {
+        let Some(roster) = &mut self.roster else { return };
+        let known = roster.sources.iter().position(|source| source == topic);
+        let source = known.unwrap_or_else(|| {
+            Arc::make_mut(&mut roster.sources).push(topic.to_owned());
+            roster.sources.len() - 1
+        });
+        let partition = Partition { source, topic: topic.to_owned(), number };
+        self.lanes.push(Lane::new(self.lanes.len(), &partition, reader));
+        self.partitions = self.partitions.iter().cloned().chain([partition]).collect::<Vec<_>>().into();
+    }
+
+    fn note(&mut self, change: Change) {
+        self.roster.iter_mut().for_each(|roster| roster.changes.push(change.clone()));
+    }
+
+    fn launch(&self, job: String, program: Arc<dyn Program>, at: u64, tell_final: bool) {
+        let Some(roster) = &self.roster else { return };
+        self.tell(&Order::Begin(Arc::new(Launch { job, program, sources: Arc::clone(&roster.sources), at, tell_final })));
+    }
+
+    /// Repeats what a progress record says of jobs.
+    pub(super) fn repeat(&self, change: &Change) -> Result<(), TransportError> {
+        let Some(roster) = &self.roster else { return Ok(()) };
+        match &change.began {
+            None => self.tell(&Order::End(change.job.clone())),
+            Some(definition) => {
+                let version = (change.job.clone(), definition.clone());
+                let program = roster.known.get(&version).ok_or_else(|| {
+                    TransportError::lasting(format!("job {:?} ran here once and its definition is not known any more", change.job))
+                        .hint("The catalogue of jobs does not belong to this store: bring the right one, or give the server another name.")
+                })?;
+                self.launch(change.job.clone(), Arc::clone(program), change.clock, change.tell_final);
+            }
+        }
+        Ok(())
+    }
+}
