@@ -1,6 +1,6 @@
 //! What is going on: figures that pump, workers and committer keep for whoever looks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -37,8 +37,10 @@ pub struct Figures {
     pub remembered: BTreeMap<String, usize>,
     /// How long each part has worked on worker 0, milliseconds.
     pub busy_ms: BTreeMap<String, u64>,
-    /// Jobs that run, with the hash of their definition; where this is a server.
-    pub running: BTreeMap<String, String>,
+    /// Jobs that run, each with the hash of its definition, where this is a server.
+    pub running: BTreeSet<(String, String)>,
+    /// Times the workers were started anew after a failure.
+    pub restarts: u64,
     /// Times from reading an epoch to its commit.
     pub commit_ms: Histogram,
 }

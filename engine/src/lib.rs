@@ -16,6 +16,7 @@ pub mod plan;
 mod profile;
 mod pump;
 pub mod run;
+pub mod server;
 pub mod settings;
 pub mod share;
 pub mod transport;

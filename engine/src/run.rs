@@ -354,10 +354,8 @@ impl Committer<'_> {
         let Report { commits, rows, replaying, .. } = &self.report;
         (figures.commits, figures.rows, figures.replaying) = (*commits, rows.clone(), *replaying);
         for change in epochs.iter().flat_map(|epoch| &epoch.changes) {
-            match &change.began {
-                Some(definition) => figures.running.insert(change.job.clone(), definition.clone()),
-                None => figures.running.remove(&change.job),
-            };
+            figures.running.retain(|(job, _)| *job != change.job);
+            figures.running.extend(change.began.iter().map(|definition| (change.job.clone(), definition.clone())));
         }
         for epoch in epochs.iter().filter(|epoch| !epoch.replayed && epoch.records > 0) {
             figures.commit_ms.add(epoch.began.elapsed().as_millis() as u64);

@@ -31,8 +31,9 @@ pub enum Keep<D> {
     Nothing,
     /// Everything that stands: a table whose rows are taken back when they no longer hold.
     Table,
-    /// Rows whose time, milliseconds since the epoch, is no older than a span, milliseconds, on the job clock.
-    Span(fn(&D) -> u64, u64),
+    /// Rows whose time, told from the row and the moment of its last change, is no older on the job clock than a span,
+    /// milliseconds.
+    Span(fn(&D, u64) -> u64, u64),
 }
 
 /// A shared collection; clones are the same one.
@@ -110,10 +111,6 @@ impl<D: ExchangeData> Stem<D> {
 
     /// Brings the changes of each row together and forgets what is too old.
     fn tidy(&mut self) {
-        if let Keep::Span(at_ms, span_ms) = self.keep {
-            let oldest_ms = self.until.get().saturating_sub(1).saturating_sub(span_ms);
-            self.kept.retain(|(row, _, _)| at_ms(row) >= oldest_ms);
-        }
         self.kept.sort_unstable();
         self.kept.dedup_by(|(row, time, diff), (before, last, sum)| {
             let same = row == before;
@@ -123,6 +120,10 @@ impl<D: ExchangeData> Stem<D> {
             same
         });
         self.kept.retain(|(_, _, sum)| *sum != 0);
+        if let Keep::Span(at_ms, span_ms) = self.keep {
+            let oldest_ms = self.until.get().saturating_sub(1).saturating_sub(span_ms);
+            self.kept.retain(|(row, last, _)| at_ms(row, *last) >= oldest_ms);
+        }
         self.tidied = self.kept.len();
     }
 

@@ -28,44 +28,47 @@ impl Job for Dataflow {
         for planned in &self.plan.steps {
             let inputs = planned.inputs.iter().filter_map(|wires| join(wires, &sources, &steps)).collect();
             let first = planned.inputs.first().and_then(|wires| wires.first());
-            let observed = || observe(flow, first.and_then(|wire| self.source_of(*wire)));
+            let observed = || observe(flow, first.and_then(|wire| source_of(&self.plan, *wire)));
             let changing = Duration::from_ms(planned.memory_ms);
             let outputs = build(&planned.step, inputs, observed, &self.context, changing);
             steps.push(outputs);
         }
         for output in &self.plan.outputs {
-            let table = |wire: &Wire| (port(*wire, &sources, &steps), self.settles_after_ms(*wire));
+            let table = |wire: &Wire| (port(*wire, &sources, &steps), settles_after_ms(&self.plan, *wire));
             publish(flow, output, output.from.iter().map(table).collect());
         }
-        let refused = Port::Rejected(flow.rejections().map(rejected));
-        let all = join(&self.plan.rejected, &sources, &steps).into_iter().fold(refused, Port::concat);
-        flow.append(engine::plan::REJECTED, all.rejected(), |row| (format!("{}/{}/{}", row.topic, row.partition, row.offset), encode(row)));
+        publish_rejected(flow, join(&self.plan.rejected, &sources, &steps));
     }
 }
 
-impl Dataflow {
-    /// The source whose partitions are meant where a step asks how far its input has been observed.
-    fn source_of(&self, wire: Wire) -> Option<&PlannedSource> {
-        match wire {
-            Wire::Source(source) => self.plan.sources.get(source),
-            Wire::Step { step, .. } => {
-                let wire = self.plan.steps.get(step)?.inputs.first()?.first()?;
-                self.source_of(*wire)
-            }
+/// The source whose partitions are meant where a step asks how far its input has been observed.
+pub(crate) fn source_of<S>(plan: &Plan<S>, wire: Wire) -> Option<&PlannedSource> {
+    match wire {
+        Wire::Source(source) => plan.sources.get(source),
+        Wire::Step { step, .. } => {
+            let wire = plan.steps.get(step)?.inputs.first()?.first()?;
+            source_of(plan, *wire)
         }
     }
+}
 
-    /// How long after its evidence what flows there may still change: the windows along the longest path.
-    fn settles_after_ms(&self, wire: Wire) -> u64 {
-        match wire {
-            Wire::Source(_) => 0,
-            Wire::Step { step, .. } => self.plan.steps[step].memory_ms.saturating_sub(self.plan.lateness_ms),
-        }
+/// How long after its evidence what flows there may still change: the windows along the longest path.
+pub(crate) fn settles_after_ms<S>(plan: &Plan<S>, wire: Wire) -> u64 {
+    match wire {
+        Wire::Source(_) => 0,
+        Wire::Step { step, .. } => plan.steps[step].memory_ms.saturating_sub(plan.lateness_ms),
     }
+}
+
+/// Publishes what the sources here refuse, and what steps do.
+pub(crate) fn publish_rejected<'scope>(flow: &mut Flow<'scope>, by_steps: Option<Port<'scope>>) {
+    let refused = Port::Rejected(flow.rejections().map(rejected));
+    let all = by_steps.into_iter().fold(refused, Port::concat).rejected();
+    flow.append(engine::plan::REJECTED, all, |row| (format!("{}/{}/{}", row.topic, row.partition, row.offset), encode(row)));
 }
 
 /// Publishes tables as one changelog, each with how long after its evidence a row of it may still change.
-fn publish<'scope>(flow: &mut Flow<'scope>, output: &PlannedOutput, tables: Vec<(Port<'scope>, u64)>) {
+pub(crate) fn publish<'scope>(flow: &mut Flow<'scope>, output: &PlannedOutput, tables: Vec<(Port<'scope>, u64)>) {
     let topic = &output.topic;
     match output.kind {
         "sightings" => {
@@ -147,7 +150,7 @@ fn join<'scope>(wires: &[Wire], sources: &[Port<'scope>], steps: &[Vec<Port<'sco
 }
 
 /// A source as the dataflow sees it.
-fn read<'scope>(flow: &mut Flow<'scope>, source: &PlannedSource) -> Port<'scope> {
+pub(crate) fn read<'scope>(flow: &mut Flow<'scope>, source: &PlannedSource) -> Port<'scope> {
     let name = &source.name;
     match source.kind {
         "observations" => Port::Observations(flow.source(
@@ -168,7 +171,7 @@ fn read<'scope>(flow: &mut Flow<'scope>, source: &PlannedSource) -> Port<'scope>
 }
 
 /// How far the partitions of a source have been observed.
-fn observe<'scope>(flow: &mut Flow<'scope>, source: Option<&PlannedSource>) -> Changes<'scope, Observed> {
+pub(crate) fn observe<'scope>(flow: &mut Flow<'scope>, source: Option<&PlannedSource>) -> Changes<'scope, Observed> {
     let source = source.unwrap_or_else(|| unreachable!("every step rests on a source"));
     let topic = Name::of(clip(&source.topic));
     let observed = move |mark: Mark| Observed { place: Place { topic, partition: mark.partition, offset: 0 }, until_ms: mark.until_ms };

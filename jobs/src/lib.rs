@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod dataflow;
 pub mod ready;
+pub mod shared;
 
 /// Records come and go by the million: with this allocator a city takes a quarter less processor time.
 #[global_allocator]

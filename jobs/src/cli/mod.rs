@@ -3,6 +3,7 @@
 //! ```text
 //! write    explain ─▶ schema ─▶ validate ─▶ graph ─▶ test
 //! run      run · feed · topics · tail · demo
+//! serve    serve ◀── submit · plan · replace · stop · list · status
 //! ```
 //!
 //! A command prints its result on standard output and what went wrong on standard error. The exit code is 0 when all is
@@ -14,9 +15,12 @@ mod feed;
 mod graph;
 mod job;
 mod progress;
+mod remote;
 mod run;
 mod schema;
+mod serve;
 mod store;
+mod submit;
 mod tail;
 mod test;
 mod topics;
@@ -58,6 +62,13 @@ enum Command {
     Topics(topics::Topics),
     Tail(tail::Tail),
     Demo(demo::Demo),
+    Serve(serve::Serve),
+    Submit(submit::Submit),
+    Plan(submit::Plan),
+    Replace(submit::Replace),
+    Stop(submit::Stop),
+    List(submit::List),
+    Status(submit::Status),
 }
 
 /// Runs a command; the exit code says whether all is well.
@@ -74,6 +85,13 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Topics(command) => command.run(),
         Command::Tail(command) => command.run(),
         Command::Demo(command) => command.run(),
+        Command::Serve(command) => command.run(),
+        Command::Submit(command) => command.run(),
+        Command::Plan(command) => command.run(),
+        Command::Replace(command) => command.run(),
+        Command::Stop(command) => command.run(),
+        Command::List(command) => command.run(),
+        Command::Status(command) => command.run(),
     };
     match outcome {
         Ok(Outcome::Well) => ExitCode::SUCCESS,

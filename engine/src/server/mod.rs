@@ -1,0 +1,555 @@
+//! `serve`: jobs that come and go while the engine runs, on one pool of workers and one reading of every topic.
+//!
+//! ```text
+//! submit ─▶ catalogue ─▶ pump: begins between two moments ─▶ workers: build what no other job has built
+//!                                     │                                  │
+//!                                progress record ◀── one transaction an epoch, rows of all jobs
+//! ```
+//!
+//! A server is one writer with one progress record: which jobs began and ended, and when on the job clock, is part of it, so a
+//! restart repeats that too and the outputs go on as if nothing had happened. What a job that begins is told of the past is
+//! what the parts it shares remember; rows that were final by then it keeps to itself unless told otherwise.
+//!
+//! When a worker panics, all stop; the jobs that use the part it came from have failed, and the others go on from the
+//! progress record.
+
+mod catalogue;
+mod http;
+mod metrics;
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, unbounded};
+use serde::Serialize;
+
+use self::catalogue::Catalogue;
+pub use self::catalogue::{Definition, Entry};
+pub use self::http::{Bound, listen};
+pub use self::state::State;
+use crate::definition::Problems;
+use crate::flow::{Flow, Job, Program};
+use crate::gauges::{Figures, Gauges, wall_ms};
+use crate::plan::REJECTED;
+use crate::pump::roster::{Beginning, Command, Roster, Version};
+use crate::run::{Binding, Run, RunError, Serving};
+use crate::settings::Settings;
+use crate::transport::{Progress, Reader, Transport, TransportError};
+
+/// A server that fails more often than this within [`BUDGET_SPAN`] gives up, unless a job was at fault and is out.
+const BUDGET: usize = 5;
+/// See [`BUDGET`].
+const BUDGET_SPAN: Duration = Duration::from_secs(600);
+
+/// Who knows what definitions mean.
+pub trait Host: Send + Sync + 'static {
+    /// Plans a definition; `file` is its name for messages.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    fn prepare(&self, file: &str, text: &str) -> Result<Prepared, Problems>;
+}
+
+/// A definition that can run.
+pub struct Prepared {
+    /// The job's name.
+    pub job: String,
+    /// Hash of everything that bears on its results.
+    pub definition: String,
+    /// Its parts.
+    pub program: Arc<dyn Program>,
+    /// The topics it reads.
+    pub sources: Vec<String>,
+    /// The topics it writes.
+    pub outputs: Vec<String>,
+    /// How far back its results rest on evidence, milliseconds.
+    pub memory_ms: u64,
+    /// The plan, for people.
+    pub plan: serde_json::Value,
+}
+
+/// How a server runs.
+#[derive(Clone)]
+pub struct Config {
+    /// Its name: two servers of one name on one store are one after the other.
+    pub name: String,
+    /// Identity of what bears on all results beside the definitions, such as a map.
+    pub identity: String,
+    /// Where topics are read from.
+    pub source: Arc<dyn Transport>,
+    /// Where outputs and progress are written to.
+    pub sink: Arc<dyn Transport>,
+    /// The limits.
+    pub settings: Settings,
+    /// The catalogue's file.
+    pub catalogue: PathBuf,
+    /// Set it to stop the server: what was read is committed first.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// How a job is submitted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Submission {
+    /// Whether rows that are final by now are told too.
+    pub tell_final: bool,
+    /// Whether it takes the place of a job of the same name that runs.
+    pub replace: bool,
+}
+
+/// A job, as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobView {
+    /// What the catalogue says.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// The topics it writes.
+    pub outputs: Vec<String>,
+}
+
+/// A request cannot be met.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The definition is not right.
+    #[error("the definition cannot be used as it is\n{0}")]
+    Problems(Problems),
+    /// There is no job of that name.
+    #[error("there is no job {0:?}")]
+    NoJob(String),
+    /// It does not go with what runs.
+    #[error("{message}")]
+    Conflict {
+        /// What does not go.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// A topic cannot be read.
+    #[error("{0}")]
+    Transport(#[from] TransportError),
+    /// The catalogue cannot be used.
+    #[error("the catalogue of jobs cannot be used: {0}")]
+    Catalogue(#[from] rusqlite::Error),
+}
+
+impl ServerError {
+    /// What to do about it, if we can tell.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Conflict { hint, .. } => Some(hint.clone()),
+            Self::Transport(error) => error.hint.clone(),
+            Self::NoJob(_) => Some("`giaolo list` shows the jobs there are".to_owned()),
+            Self::Problems(_) | Self::Catalogue(_) => None,
+        }
+    }
+}
+
+/// Runs jobs that come and go. Clones are the same server.
+#[derive(Clone)]
+pub struct Server {
+    config: Config,
+    host: Arc<dyn Host>,
+    gauges: Arc<Gauges>,
+    desk: Arc<Mutex<Desk>>,
+}
+
+/// What is done by one at a time.
+struct Desk {
+    catalogue: Catalogue,
+    /// Where the pump is told what to do, while there is one.
+    commands: Option<Sender<Command>>,
+    /// The topics that are read.
+    topics: BTreeSet<String>,
+}
+
+/// Nothing of its own: what a server does, its jobs do.
+struct Idle;
+
+impl Job for Idle {
+    fn build(&self, _: &mut Flow<'_>) {}
+}
+
+impl Server {
+    /// Makes a server; it begins with [`run`](Self::run).
+    ///
+    /// # Errors
+    /// The catalogue cannot be opened.
+    pub fn open(config: Config, host: Arc<dyn Host>) -> Result<Self, TransportError> {
+        let desk = Desk { catalogue: Catalogue::open(&config.catalogue)?, commands: None, topics: BTreeSet::new() };
+        Ok(Self { config, host, gauges: Arc::default(), desk: Arc::new(Mutex::new(desk)) })
+    }
+
+    /// Takes a job. It begins at once, or as soon as the server runs.
+    ///
+    /// # Errors
+    /// The definition is not right, does not go with what runs, or a topic it reads is not there.
+    pub fn submit(&self, file: &str, text: &str, submission: Submission) -> Result<JobView, ServerError> {
+        let prepared = self.host.prepare(file, text).map_err(ServerError::Problems)?;
+        let mut desk = self.lock();
+        let before = desk.catalogue.job(&prepared.job)?.filter(|entry| entry.state.is_active());
+        if let Some(entry) = &before {
+            if entry.definition == prepared.definition {
+                return Ok(JobView { entry: entry.clone(), outputs: prepared.outputs });
+            }
+            if !submission.replace {
+                return Err(conflict(
+                    format!("job {:?} runs already, in another version", prepared.job),
+                    "replace it, or give this one another name",
+                ));
+            }
+        }
+        self.check_outputs(&desk, &prepared)?;
+        let partitions = desk.new_partitions(&*self.config.source, &prepared.sources)?;
+        let entry = Entry {
+            job: prepared.job.clone(),
+            definition: prepared.definition.clone(),
+            state: State::Submitted,
+            reason: None,
+            tell_final: submission.tell_final,
+            submitted_ms: wall_ms(),
+        };
+        desk.catalogue.put(&entry, &Definition { file: file.to_owned(), text: text.to_owned() })?;
+        if before.is_some() {
+            desk.order(Command::End(prepared.job.clone()));
+        }
+        let outputs = prepared.outputs.clone();
+        desk.order(Command::Begin(beginning(prepared, submission.tell_final, partitions)));
+        tracing::info!(job = entry.job, definition = entry.definition, "submitted");
+        Ok(JobView { entry, outputs })
+    }
+
+    /// Every output has one job that writes it.
+    fn check_outputs(&self, desk: &Desk, prepared: &Prepared) -> Result<(), ServerError> {
+        for entry in desk.catalogue.jobs()?.iter().filter(|entry| entry.state.is_active() && entry.job != prepared.job) {
+            let others = self.prepared(desk, &entry.job, &entry.definition)?;
+            let shared = prepared.outputs.iter().find(|topic| *topic != REJECTED && others.outputs.contains(topic));
+            if let Some(topic) = shared {
+                let message = format!("job {:?} writes the topic {topic:?} already", entry.job);
+                return Err(conflict(message, "name another output topic in the definition; one topic has one job"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a job; what it published stands.
+    ///
+    /// # Errors
+    /// There is no such job, or it does not run.
+    pub fn stop(&self, job: &str) -> Result<JobView, ServerError> {
+        let desk = self.lock();
+        let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
+        if !desk.catalogue.turn(job, State::Stopped, None)? {
+            return Err(conflict(format!("job {job:?} is {} and cannot be stopped", entry.state.name()), "`giaolo list` shows what runs"));
+        }
+        desk.order(Command::End(job.to_owned()));
+        tracing::info!(job, "stopped");
+        self.view(&desk, job)
+    }
+
+    /// All jobs, by name.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn jobs(&self) -> Result<Vec<JobView>, ServerError> {
+        let desk = self.lock();
+        let names: Vec<String> = desk.catalogue.jobs()?.into_iter().map(|entry| entry.job).collect();
+        names.iter().map(|job| self.view(&desk, job)).collect()
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub fn job(&self, job: &str) -> Result<JobView, ServerError> {
+        self.view(&self.lock(), job)
+    }
+
+    /// A job's definition as it was submitted.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub fn definition(&self, job: &str) -> Result<Definition, ServerError> {
+        let desk = self.lock();
+        let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
+        desk.catalogue.definition(job, &entry.definition)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))
+    }
+
+    /// What a definition would do here, without doing it.
+    ///
+    /// # Errors
+    /// The definition is not right.
+    pub fn plan(&self, file: &str, text: &str) -> Result<serde_json::Value, ServerError> {
+        let prepared = self.host.prepare(file, text).map_err(ServerError::Problems)?;
+        let desk = self.lock();
+        let running = desk.catalogue.job(&prepared.job)?.filter(|entry| entry.state.is_active());
+        let before = match &running {
+            Some(entry) => Some(self.prepared(&desk, &entry.job, &entry.definition)?),
+            None => None,
+        };
+        let known: BTreeSet<String> = self.active_parts(&desk)?;
+        let parts = prepared.program.parts().iter();
+        let (shared, new): (Vec<_>, Vec<_>) = parts.partition(|part| known.contains(&part.key));
+        let names = |parts: Vec<&crate::flow::Part>| parts.into_iter().map(|part| part.name.clone()).collect::<Vec<_>>();
+        Ok(serde_json::json!({
+            "job": prepared.job,
+            "definition": prepared.definition,
+            "reads": prepared.sources,
+            "writes": prepared.outputs,
+            "memory_ms": prepared.memory_ms,
+            "shares": names(shared),
+            "builds": names(new),
+            "replaces": running.map(|entry| entry.definition),
+            "unchanged": before.as_ref().is_some_and(|before| before.definition == prepared.definition),
+            "differs": before.map(|before| differences(&before.plan, &prepared.plan)),
+            "conflict": self.check_outputs(&desk, &prepared).err().map(|error| error.to_string()),
+            "plan": prepared.plan,
+        }))
+    }
+
+    /// What is going on.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.gauges.figures()
+    }
+
+    /// Whether the server is at work: its state is rebuilt and what comes is committed.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.lock().commands.is_some() && !self.figures().replaying
+    }
+
+    /// Runs until told to stop, or until it fails in a way that trying again does not help.
+    ///
+    /// # Errors
+    /// A transport failed for good, or workers panicked again and again. What was committed stands.
+    pub fn run(&self) -> Result<(), RunError> {
+        let mut failures: Vec<Instant> = Vec::new();
+        loop {
+            let result = self.run_once();
+            self.lock().commands = None;
+            let Err(error) = result else { return Ok(()) };
+            let RunError::Worker { message, jobs, .. } = &error else { return Err(error) };
+            tracing::error!(%error, ?jobs, "the workers stopped; going on from the progress record");
+            let out = self.fail(jobs, message);
+            failures.retain(|at| at.elapsed() < BUDGET_SPAN);
+            failures.push(Instant::now());
+            if self.config.stop.load(Ordering::Relaxed) || (!out && failures.len() > BUDGET) {
+                return Err(error);
+            }
+            self.gauges.change(|figures| figures.restarts += 1);
+        }
+    }
+
+    /// Takes jobs out that made a worker panic; returns whether any was taken out.
+    fn fail(&self, jobs: &[String], reason: &str) -> bool {
+        let desk = self.lock();
+        jobs.iter().filter(|job| matches!(desk.catalogue.turn(job, State::Failed, Some(reason)), Ok(true))).count() > 0
+    }
+
+    /// One pool of workers, from the progress record on.
+    fn run_once(&self) -> Result<(), RunError> {
+        let Config { name, identity, source, sink, settings, stop, .. } = self.config.clone();
+        let mut writer = sink.writer(&name, &[REJECTED.to_owned()])?;
+        let history = writer.history()?;
+        let known = self.recall(&history)?;
+        let running = running(&history);
+        let outputs: Vec<String> = running.keys().filter_map(|version| known.get(version)).flat_map(|p| p.outputs.clone()).collect();
+        writer.add_outputs(&outputs)?;
+        let topics: BTreeSet<String> = known.values().flat_map(|prepared| prepared.sources.clone()).collect();
+        let (order, commands) = unbounded();
+        let programs = known.iter().map(|(version, prepared)| (version.clone(), Arc::clone(&prepared.program))).collect();
+        let names: Vec<String> = topics.iter().cloned().collect();
+        let bind = |topic: &String| Binding { source: topic.clone(), transport: Arc::clone(&source), topic: topic.clone() };
+        let run = Run {
+            job: Arc::new(Idle),
+            name,
+            definition: identity,
+            sources: names.iter().map(bind).collect(),
+            sink,
+            outputs: vec![REJECTED.to_owned()],
+            settings,
+            stop: Arc::new(AtomicBool::new(false)),
+        };
+        let roster = Roster { commands, known: programs, sources: Arc::new(names), changes: Vec::new() };
+        self.gauges.change(|figures| {
+            figures.running = running.keys().cloned().collect();
+            figures.replaying = !history.is_empty();
+        });
+        self.reconcile(order, topics, &running.into_keys().collect())?;
+        let (stopping, run_stop, over) = (Arc::clone(&stop), Arc::clone(&run.stop), Arc::new(AtomicBool::new(false)));
+        let watch_over = Arc::clone(&over);
+        // A run's own flag is raised when it fails, the server's only by who stops it.
+        let watcher = std::thread::spawn(move || {
+            while !watch_over.load(Ordering::Relaxed) {
+                if stopping.load(Ordering::Relaxed) {
+                    run_stop.store(true, Ordering::Relaxed);
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let serving = Serving { roster, gauges: Arc::clone(&self.gauges) };
+        let result = run.go_on(writer, history, Some(serving), &mut |_| self.confirm());
+        over.store(true, Ordering::Relaxed);
+        let _ = watcher.join();
+        result.map(drop)
+    }
+
+    /// Every version that the progress records name.
+    fn recall(&self, history: &[Progress]) -> Result<BTreeMap<Version, Prepared>, TransportError> {
+        let desk = self.lock();
+        let mut known = BTreeMap::new();
+        for change in history.iter().flat_map(|progress| &progress.changes) {
+            let Some(definition) = &change.began else { continue };
+            let version = (change.job.clone(), definition.clone());
+            if !known.contains_key(&version) {
+                let prepared = self.prepared(&desk, &change.job, definition).map_err(|error| {
+                    TransportError::lasting(format!("a version of job {:?} that the progress names cannot be used: {error}", change.job))
+                        .hint("The catalogue or the program is another than the one that ran here.")
+                })?;
+                known.insert(version, prepared);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Tells the pump how what is to run differs from what ran.
+    fn reconcile(&self, order: Sender<Command>, topics: BTreeSet<String>, running: &BTreeSet<Version>) -> Result<(), TransportError> {
+        let mut desk = self.lock();
+        (desk.commands, desk.topics) = (Some(order), topics);
+        let unusable = |error: rusqlite::Error| TransportError::lasting("the catalogue of jobs cannot be used").because(error);
+        let entries = desk.catalogue.jobs().map_err(unusable)?;
+        let wanted = |(job, definition): &Version| {
+            entries.iter().any(|entry| entry.state.is_active() && (&entry.job, &entry.definition) == (job, definition))
+        };
+        for (job, _) in running.iter().filter(|version| !wanted(version)) {
+            desk.order(Command::End(job.clone()));
+        }
+        for entry in entries.iter().filter(|entry| entry.state.is_active()) {
+            if running.contains(&(entry.job.clone(), entry.definition.clone())) {
+                continue;
+            }
+            let prepared = self.prepared(&desk, &entry.job, &entry.definition);
+            let begun = prepared.and_then(|prepared| {
+                let partitions = desk.new_partitions(&*self.config.source, &prepared.sources)?;
+                Ok(Command::Begin(beginning(prepared, entry.tell_final, partitions)))
+            });
+            match begun {
+                Ok(command) => desk.order(command),
+                Err(error) => {
+                    tracing::error!(job = entry.job, %error, "the job cannot begin");
+                    desk.catalogue.turn(&entry.job, State::Failed, Some(&error.to_string())).map_err(unusable)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down which jobs have begun.
+    fn confirm(&self) {
+        let running = self.gauges.figures().running;
+        let desk = self.lock();
+        for entry in desk.catalogue.jobs().unwrap_or_default().iter().filter(|entry| entry.state == State::Submitted) {
+            if running.contains(&(entry.job.clone(), entry.definition.clone())) {
+                let _ = desk.catalogue.turn(&entry.job, State::Running, None);
+            }
+        }
+    }
+
+    fn prepared(&self, desk: &Desk, job: &str, definition: &str) -> Result<Prepared, ServerError> {
+        let found = desk.catalogue.definition(job, definition)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
+        self.host.prepare(&found.file, &found.text).map_err(ServerError::Problems)
+    }
+
+    fn view(&self, desk: &Desk, job: &str) -> Result<JobView, ServerError> {
+        let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
+        let outputs = self.prepared(desk, job, &entry.definition).map(|prepared| prepared.outputs).unwrap_or_default();
+        Ok(JobView { entry, outputs })
+    }
+
+    fn active_parts(&self, desk: &Desk) -> Result<BTreeSet<String>, ServerError> {
+        let mut parts = BTreeSet::new();
+        for entry in desk.catalogue.jobs()?.iter().filter(|entry| entry.state.is_active()) {
+            let prepared = self.prepared(desk, &entry.job, &entry.definition)?;
+            parts.extend(prepared.program.parts().iter().map(|part| part.key.clone()));
+        }
+        Ok(parts)
+    }
+
+    /// Nothing at the desk is left half-done by a panic: the catalogue's changes are transactions.
+    fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Desk {
+    /// Tells the pump; without one the catalogue tells the next.
+    fn order(&self, command: Command) {
+        if let Some(commands) = &self.commands {
+            let _ = commands.send(command);
+        }
+    }
+
+    /// Opens the partitions of those topics that nobody reads yet.
+    fn new_partitions(
+        &mut self,
+        transport: &dyn Transport,
+        topics: &[String],
+    ) -> Result<Vec<(String, u32, Box<dyn Reader>)>, TransportError> {
+        let mut partitions = Vec::new();
+        let new: Vec<&String> = topics.iter().filter(|topic| !self.topics.contains(*topic)).collect();
+        for topic in &new {
+            for number in transport.partitions(topic)? {
+                partitions.push(((*topic).clone(), number, transport.reader(topic, number, 0)?));
+            }
+        }
+        if self.commands.is_some() {
+            self.topics.extend(new.into_iter().cloned());
+        }
+        Ok(partitions)
+    }
+}
+
+fn beginning(prepared: Prepared, tell_final: bool, partitions: Vec<(String, u32, Box<dyn Reader>)>) -> Beginning {
+    let Prepared { job, definition, program, outputs, .. } = prepared;
+    Beginning { job, definition, program, outputs, tell_final, partitions }
+}
+
+fn conflict(message: String, hint: &str) -> ServerError {
+    ServerError::Conflict { message, hint: hint.to_owned() }
+}
+
+/// The jobs that ran when the last progress was committed.
+fn running(history: &[Progress]) -> BTreeMap<Version, u64> {
+    let mut running = BTreeMap::new();
+    for change in history.iter().flat_map(|progress| &progress.changes) {
+        running.retain(|(job, _), _| *job != change.job);
+        running.extend(change.began.iter().map(|definition| ((change.job.clone(), definition.clone()), change.clock)));
+    }
+    running
+}
+
+/// Where two plans differ: for each path, what was and what is.
+fn differences(before: &serde_json::Value, now: &serde_json::Value) -> BTreeMap<String, [serde_json::Value; 2]> {
+    let mut found = BTreeMap::new();
+    compare("", before, now, &mut found);
+    found
+}
+
+fn compare(path: &str, before: &serde_json::Value, now: &serde_json::Value, found: &mut BTreeMap<String, [serde_json::Value; 2]>) {
+    match (before, now) {
+        _ if before == now => {}
+        (serde_json::Value::Object(a), serde_json::Value::Object(b)) => {
+            let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            let none = serde_json::Value::Null;
+            for name in names {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                compare(&path, a.get(name).unwrap_or(&none), b.get(name).unwrap_or(&none), found);
+            }
+        }
+        _ => drop(found.insert(path.to_owned(), [before.clone(), now.clone()])),
+    }
+}

@@ -1,0 +1,213 @@
+//! `giaolo submit`, `replace`, `stop`, `list`, `status` and `plan`: the jobs of a server.
+
+use std::fmt::Write as _;
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use super::remote::{Ask, Remote};
+use super::{Outcome, job, say};
+use crate::catalogue::span;
+
+/// What a job that begins says of the past.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum History {
+    /// Nothing that is final already
+    Silent,
+    /// Everything the server remembers
+    Emit,
+}
+
+/// Submit a job to a server
+///
+/// The job begins at once and knows what the server remembers of the past. Of the alerts that come of that, those that are
+/// final already are not told unless --history emit says so.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  giaolo submit my-job.yaml
+  giaolo submit city --history emit")]
+pub(super) struct Submit {
+    /// A definition: a path, or the name of a ready job
+    #[arg(value_name = "JOB")]
+    job: String,
+    /// What it says of the past
+    #[arg(long, value_enum, default_value_t = History::Silent)]
+    history: History,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Put another version in the place of a job that runs
+///
+/// It goes on with the outputs of its predecessor: what both say stays as it is, what has changed is revised, and what the
+/// new version does not say any more is withdrawn.
+#[derive(Debug, Args)]
+pub(super) struct Replace {
+    /// A definition: a path, or the name of a ready job
+    #[arg(value_name = "JOB")]
+    job: String,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Stop a job; what it published stands
+#[derive(Debug, Args)]
+pub(super) struct Stop {
+    /// The job's name
+    #[arg(value_name = "NAME")]
+    job: String,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// List the jobs of a server
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Show what a server is doing, and for whom its clock waits
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Show what submitting a job would do, without doing it
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    /// A definition: a path, or the name of a ready job
+    #[arg(value_name = "JOB")]
+    job: String,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl Submit {
+    pub(super) fn run(&self) -> anyhow::Result<Outcome> {
+        let history = if matches!(self.history, History::Emit) { "emit" } else { "silent" };
+        post(&self.remote, &self.job, "/v1/jobs", &[("history", history)], told)
+    }
+}
+
+impl Replace {
+    pub(super) fn run(&self) -> anyhow::Result<Outcome> {
+        post(&self.remote, &self.job, "/v1/jobs", &[("replace", "true")], told)
+    }
+}
+
+impl Plan {
+    pub(super) fn run(&self) -> anyhow::Result<Outcome> {
+        post(&self.remote, &self.job, "/v1/plan", &[], planned)
+    }
+}
+
+impl Stop {
+    pub(super) fn run(&self) -> anyhow::Result<Outcome> {
+        let answer = self.remote.ask(&Ask::Delete, &format!("/v1/jobs/{}", self.job), &[])?;
+        show(&self.remote, &answer, told)
+    }
+}
+
+impl List {
+    pub(super) fn run(&self) -> anyhow::Result<Outcome> {
+        let answer = self.remote.ask(&Ask::Get, "/v1/jobs", &[])?;
+        show(&self.remote, &answer, listed)
+    }
+}
+
+impl Status {
+    pub(super) fn run(&self) -> anyhow::Result<Outcome> {
+        let answer = self.remote.ask(&Ask::Get, "/v1/status", &[])?;
+        show(&self.remote, &answer, status)
+    }
+}
+
+fn post(remote: &Remote, job: &str, path: &str, query: &[(&str, &str)], people: fn(&Value) -> String) -> anyhow::Result<Outcome> {
+    let found = job::find(job)?;
+    let query: Vec<(&str, &str)> = query.iter().copied().chain([("file", found.file.as_str())]).collect();
+    let answer = remote.ask(&Ask::Post(&found.text), path, &query)?;
+    show(remote, &answer, people)
+}
+
+fn show(remote: &Remote, answer: &Value, people: fn(&Value) -> String) -> anyhow::Result<Outcome> {
+    say(&if remote.json { format!("{answer:#}\n") } else { people(answer) })?;
+    Ok(Outcome::Well)
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_default()
+}
+
+fn names(value: &Value) -> String {
+    let names: Vec<&str> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+fn told(job: &Value) -> String {
+    format!("{} is {}; it writes {}\n", text(job, "job"), text(job, "state"), names(&job["outputs"]))
+}
+
+fn listed(jobs: &Value) -> String {
+    let jobs: Vec<&Value> = jobs.as_array().into_iter().flatten().collect();
+    let width = jobs.iter().map(|job| text(job, "job").len()).max().unwrap_or(0);
+    let mut out = String::new();
+    for job in &jobs {
+        let reason = job["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
+        _ = writeln!(out, "{:width$}  {:9}  {}{reason}", text(job, "job"), text(job, "state"), names(&job["outputs"]));
+    }
+    if jobs.is_empty() { "no jobs (hint: giaolo submit city)\n".to_owned() } else { out }
+}
+
+fn planned(plan: &Value) -> String {
+    let mut out = String::new();
+    _ = writeln!(out, "{} would", text(plan, "job"));
+    _ = writeln!(out, "  read      {}", names(&plan["reads"]));
+    _ = writeln!(out, "  write     {}", names(&plan["writes"]));
+    _ = writeln!(out, "  share     {}", names(&plan["shares"]));
+    _ = writeln!(out, "  build     {}", names(&plan["builds"]));
+    _ = writeln!(out, "  rest on   evidence up to {} old", span(plan["memory_ms"].as_u64().unwrap_or(0)));
+    for (path, change) in plan["differs"].as_object().into_iter().flatten() {
+        _ = writeln!(out, "  change    {path}: {} → {}", change[0], change[1]);
+    }
+    if plan["unchanged"] == true {
+        out.push_str("  change    nothing: this version runs\n");
+    } else if plan["replaces"].is_string() {
+        out.push_str("  replace   the version that runs (giaolo replace)\n");
+    }
+    if let Some(conflict) = plan["conflict"].as_str() {
+        _ = writeln!(out, "  be refused: {conflict}");
+    }
+    out
+}
+
+fn status(status: &Value) -> String {
+    let figures = &status["figures"];
+    let number = |field: &str| figures[field].as_u64().unwrap_or(0);
+    let mut out = String::new();
+    let clock = match number("clock_ms") {
+        0 => "has not begun".to_owned(),
+        _ => format!("is {} behind the wall clock", span(number("behind_ms"))),
+    };
+    let state = if status["ready"] == true { "at work" } else { "rebuilding its state" };
+    _ = writeln!(out, "{state}; the clock {clock}");
+    if let Some(place) = figures["held_by"].as_str() {
+        _ = writeln!(out, "the clock waits for {place}");
+    }
+    _ = writeln!(out, "{} commits, {} epochs in flight, {} restarts", number("commits"), number("epochs_in_flight"), number("restarts"));
+    for partition in figures["partitions"].as_array().into_iter().flatten() {
+        let lag = match partition["caught_up"] == true {
+            true => "caught up".to_owned(),
+            false => format!("{} behind", span(partition["lag_ms"].as_u64().unwrap_or(0))),
+        };
+        _ = writeln!(out, "  read  {}/{}  {} records, {lag}", text(partition, "topic"), partition["partition"], partition["records"]);
+    }
+    for (topic, rows) in figures["rows"].as_object().into_iter().flatten() {
+        _ = writeln!(out, "  wrote {topic}  {rows} rows");
+    }
+    for (part, rows) in figures["remembered"].as_object().into_iter().flatten() {
+        _ = writeln!(out, "  part  {part}  remembers {rows} rows, worked {}", span(figures["busy_ms"][part].as_u64().unwrap_or(0)));
+    }
+    out + &listed(&status["jobs"])
+}
