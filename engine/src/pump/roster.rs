@@ -25,9 +25,12 @@ pub(crate) struct Beginning {
     pub(crate) program: Arc<dyn Program>,
     pub(crate) outputs: Vec<String>,
     pub(crate) tell_final: bool,
-    /// Partitions of topics that no job has read yet: topic, number, reader.
-    pub(crate) partitions: Vec<(String, u32, Box<dyn Reader>)>,
+    /// Partitions of topics that no job has read yet.
+    pub(crate) partitions: Vec<NewPartition>,
 }
+
+/// Topic and number of a partition that is read from now on, and how.
+pub(crate) type NewPartition = (String, u32, Box<dyn Reader>);
 
 /// Job and hash of its definition.
 pub(crate) type Version = (String, String);

@@ -106,7 +106,7 @@ struct Latency<'a>(&'a Histogram);
 
 impl EncodeMetric for Latency<'_> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let bounds = Histogram::BOUNDS_MS.iter().map(|ms| *ms as f64 / 1_000.0).chain([f64::MAX]);
+        let bounds = Histogram::BOUNDS_MS.iter().map(|ms| *ms as f64 / 1_000.0).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(self.0.counts.iter().copied()).collect();
         let count = self.0.counts.iter().sum();
         encoder.encode_histogram::<NoLabelSet>(self.0.sum_ms as f64 / 1_000.0, count, &buckets, None)

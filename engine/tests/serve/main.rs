@@ -1,0 +1,180 @@
+//! A server: jobs that come, go, are replaced, fail, and go on after a restart.
+
+mod http;
+mod trade;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use engine::server::{ServerError, State, Submission};
+use trade::{Shop, definition};
+
+const EMIT: Submission = Submission { tell_final: true, replace: false };
+const SILENT: Submission = Submission { tell_final: false, replace: false };
+const REPLACE: Submission = Submission { tell_final: false, replace: true };
+
+/// The last word on every key, of rows `key sum revision standing`; checks that revisions are 1, 2, 3 … and final is the last.
+fn table(rows: &[String]) -> BTreeMap<String, String> {
+    let mut last: BTreeMap<String, (u64, String)> = BTreeMap::new();
+    for row in rows {
+        let (key, rest) = row.split_once(' ').unwrap();
+        let (sum, revision, standing) = match rest.split(' ').collect::<Vec<_>>()[..] {
+            [sum, revision, standing] => (sum, revision.parse::<u64>().unwrap(), standing),
+            _ => panic!("{row:?}"),
+        };
+        let before = last.insert(key.to_owned(), (revision, format!("{sum} {standing}")));
+        let (told, stood) = before.unwrap_or_default();
+        assert_eq!(revision, told + 1, "revision of {row:?}");
+        assert!(!stood.ends_with("final"), "{row:?} comes after {stood:?}");
+    }
+    last.into_iter().map(|(key, (_, row))| (key, row)).collect()
+}
+
+#[test]
+fn a_job_that_comes_later_knows_the_past_and_shares_what_is_there() {
+    let shop = Shop::open();
+    shop.submit(&definition("first", "sum", "sums"), SILENT).unwrap();
+    for round in 1..4 {
+        (0..7).for_each(|key| shop.append(key, i64::from(round)));
+        shop.until("sums", |rows| rows.len() >= 7 * round as usize);
+    }
+    let plan = shop.server.plan("second", &definition("second", "sum", "again")).unwrap();
+    assert_eq!((plan["shares"].to_string(), plan["builds"].to_string()), (r#"["entries","sum"]"#.into(), r#"["outputs of second"]"#.into()));
+    shop.submit(&definition("second", "sum", "again"), EMIT).unwrap();
+    (0..300).for_each(|i| shop.append(i % 9, 1));
+    let settled = |rows: &[String]| rows.iter().filter(|row| row.ends_with("final")).count() == 9;
+    let (sums, again) = (shop.until("sums", settled), shop.until("again", settled));
+    assert_eq!(table(&sums), table(&again));
+    // What was told of the past was told once, as it stood.
+    assert!(again.len() < sums.len(), "{} rows, {} before", again.len(), sums.len());
+}
+
+#[test]
+fn what_was_final_before_a_job_came_is_not_told_unless_it_is_asked_for() {
+    let shop = Shop::open();
+    shop.submit(&definition("first", "sum", "sums"), SILENT).unwrap();
+    shop.append(1, 5);
+    shop.until("sums", |rows| rows.iter().any(|row| row.ends_with("final")));
+    shop.append(2, 7);
+    shop.until("sums", |rows| rows.contains(&"2 7 1 provisional".to_owned()));
+    shop.submit(&definition("silent", "sum", "silent"), SILENT).unwrap();
+    shop.submit(&definition("all", "sum", "all"), EMIT).unwrap();
+    let all = shop.until("all", |rows| rows.len() == 4);
+    let silent = shop.until("silent", |rows| rows.len() == 2);
+    assert_eq!(silent, ["2 7 1 provisional", "2 7 2 final"]);
+    assert_eq!(all, ["1 5 1 provisional", "1 5 2 final", "2 7 1 provisional", "2 7 2 final"]);
+}
+
+#[test]
+fn another_version_goes_on_with_the_outputs_of_its_predecessor() {
+    let shop = Shop::open();
+    shop.submit(&definition("job", "sum", "sums"), SILENT).unwrap();
+    shop.append(1, 5);
+    shop.until("sums", |rows| rows.iter().any(|row| row.ends_with("final")));
+    [(2, 7), (3, 30), (4, 0)].into_iter().for_each(|(key, value)| shop.append(key, value));
+    shop.until("sums", |rows| rows.len() == 5);
+    let refused = shop.submit(&definition("job", "large", "sums"), SILENT).unwrap_err();
+    assert!(matches!(refused, ServerError::Conflict { .. }), "{refused}");
+    // The new version tells of sums over 10 alone, and doubles them.
+    shop.submit(&definition("job", "large", "sums"), REPLACE).unwrap();
+    let rows = shop.until("sums", |rows| rows.iter().any(|row| row.starts_with("3 60") && row.ends_with("final")));
+    let stands = table(&rows);
+    let expected = [("1", "5 final"), ("2", "7 withdrawn"), ("3", "60 final"), ("4", "0 withdrawn")];
+    assert_eq!(stands, expected.map(|(key, row)| (key.to_owned(), row.to_owned())).into());
+}
+
+#[test]
+fn a_restart_goes_on_with_every_job_as_if_nothing_had_happened() {
+    let mut shop = Shop::open();
+    shop.submit(&definition("first", "sum", "sums"), SILENT).unwrap();
+    let mut total = BTreeMap::new();
+    for round in 0..6_u32 {
+        for i in 0..40 {
+            let (key, value) = (u64::from(i % 5), i64::from(round * 100 + i));
+            shop.append(key, value);
+            *total.entry(key).or_insert(0) += value;
+        }
+        match round {
+            1 => drop(shop.submit(&definition("second", "sum", "again"), EMIT).unwrap()),
+            2 => drop(shop.submit(&definition("third", "large", "large"), SILENT).unwrap()),
+            3 => drop(shop.server.stop("third").unwrap()),
+            4 => drop(shop.submit(&definition("second", "large", "again"), REPLACE).unwrap()),
+            _ => {}
+        }
+        std::thread::sleep(Duration::from_millis(60));
+        shop = shop.restart(1 + round as usize % 2);
+    }
+    let states: Vec<_> = shop.server.jobs().unwrap().into_iter().map(|view| (view.entry.job, view.entry.state)).collect();
+    assert_eq!(states, [("first".into(), State::Running), ("second".into(), State::Running), ("third".into(), State::Stopped)]);
+    let settled = |rows: &[String]| rows.iter().filter(|row| row.ends_with("final")).count() == 5;
+    let sums = table(&shop.until("sums", settled));
+    let again = table(&shop.until("again", settled));
+    for (key, sum) in total {
+        assert_eq!(sums[&key.to_string()], format!("{sum} final"));
+        assert_eq!(again[&key.to_string()], format!("{} final", sum * 2));
+    }
+    table(&shop.rows("large"));
+}
+
+#[test]
+fn a_job_that_panics_fails_alone() {
+    let shop = Shop::open();
+    shop.submit(&definition("well", "sum", "sums"), SILENT).unwrap();
+    shop.submit(&definition("ill", "brittle", "ill"), SILENT).unwrap();
+    (0..20).for_each(|i| shop.append(i % 3, 1));
+    shop.until("sums", |rows| rows.len() >= 3);
+    shop.append(1, 666);
+    shop.append(2, 50);
+    let rows = shop.until("sums", |rows| rows.iter().filter(|row| row.ends_with("final")).count() == 3);
+    assert_eq!(table(&rows), [("0", "7 final"), ("1", "673 final"), ("2", "56 final")].map(|(k, r)| (k.to_owned(), r.to_owned())).into());
+    let ill = shop.server.job("ill").unwrap().entry;
+    assert_eq!((ill.state, ill.reason.as_deref()), (State::Failed, Some("666 is too much")));
+    assert_eq!(shop.server.job("well").unwrap().entry.state, State::Running);
+    assert_eq!(shop.server.figures().restarts, 1);
+}
+
+#[test]
+fn two_jobs_never_write_the_same_topic_and_errors_say_what_to_do() {
+    let shop = Shop::open();
+    shop.submit(&definition("first", "sum", "sums"), SILENT).unwrap();
+    let refused = shop.submit(&definition("second", "sum", "sums"), SILENT).unwrap_err();
+    assert_eq!(refused.to_string(), "job \"first\" writes the topic \"sums\" already");
+    assert!(refused.hint().unwrap().contains("another output topic"));
+    assert!(matches!(shop.submit("job", SILENT).unwrap_err(), ServerError::Problems(_)));
+    assert!(matches!(shop.server.stop("nobody").unwrap_err(), ServerError::NoJob(_)));
+    let missing = shop.submit(&definition("third", "sum", "third").replace("entries", "nowhere"), SILENT).unwrap_err();
+    assert!(missing.to_string().contains("nowhere"), "{missing}");
+    assert_eq!(shop.server.jobs().unwrap().len(), 1);
+    shop.server.stop("first").unwrap();
+    shop.submit(&definition("second", "sum", "sums"), SILENT).unwrap();
+}
+
+/// Threads and open files of this process.
+fn handles() -> (usize, usize) {
+    let count = |folder: &str| std::fs::read_dir(folder).unwrap().count();
+    (count("/proc/self/task"), count("/proc/self/fd"))
+}
+
+#[test]
+fn two_hundred_jobs_that_come_and_go_leave_nothing_behind() {
+    let shop = Shop::open();
+    shop.submit(&definition("stays", "sum", "sums"), SILENT).unwrap();
+    let mut after_ten = None;
+    for i in 0..200 {
+        let name = format!("job-{i}");
+        shop.append(i % 11, 1);
+        shop.submit(&definition(&name, if i % 2 == 0 { "sum" } else { "large" }, &format!("out-{}", i % 4)), EMIT).unwrap();
+        shop.until_running(&name);
+        shop.server.stop(&name).unwrap();
+        if i == 10 {
+            after_ten = Some(handles());
+        }
+    }
+    shop.append(1, 1);
+    let parts = || shop.server.figures().remembered.into_keys().collect::<Vec<_>>();
+    shop.wait(|| parts() == ["entries", "sum"]);
+    // Other tests of this binary come and go meanwhile.
+    let ((threads, files), (threads_now, files_now)) = (after_ten.unwrap(), handles());
+    assert!(threads_now <= threads + 40, "{threads} threads, then {threads_now}");
+    assert!(files_now <= files + 60, "{files} files, then {files_now}");
+}
