@@ -13,3 +13,4 @@ mod product;
 mod prompt;
 mod restart;
 mod same;
+mod serve;

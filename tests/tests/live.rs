@@ -24,12 +24,12 @@ const QUIET_MS: i64 = 45_000;
 /// A live job that has not come this far is stuck.
 const MOST: Duration = Duration::from_secs(120);
 
-fn connect(broker: &Broker) -> Arc<KafkaTransport> {
+pub(crate) fn connect(broker: &Broker) -> Arc<KafkaTransport> {
     Arc::new(KafkaTransport::new(KafkaConfig { brokers: broker.brokers(), ..KafkaConfig::default() }).unwrap())
 }
 
 /// A recording that ends in half a minute from now: nothing in it is late, and no camera is silent since.
-fn just_now(plan: &Plan) -> Recording {
+pub(crate) fn just_now(plan: &Plan) -> Recording {
     let mut recording = simulate(plan);
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
     let last_ms = recording.observations.last().unwrap().received_ms;
@@ -73,7 +73,7 @@ fn stopped_and_started_again(store: &Arc<impl TopicStore + 'static>) {
 }
 
 /// What stands, whatever its revision and whether it is final already.
-fn said(table: &Table) -> BTreeMap<&str, BTreeMap<&str, &Value>> {
+pub(crate) fn said(table: &Table) -> BTreeMap<&str, BTreeMap<&str, &Value>> {
     let fields = |row: &&serde_json::Map<String, Value>| -> bool { row["status"] != "withdrawn" };
     let told = |name: &&str| !["revision", "status"].contains(name);
     let row = |row| -> BTreeMap<&str, &Value> {

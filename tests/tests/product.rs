@@ -195,7 +195,7 @@ pub(crate) fn feed(store: &dyn TopicStore, recording: &Recording, part: impl Fn(
 }
 
 /// All records that stand in a topic, to the end that is there now.
-fn read_all(place: &dyn Transport, topic: &str) -> Vec<String> {
+pub(crate) fn read_all(place: &dyn Transport, topic: &str) -> Vec<String> {
     let mut rows = Vec::new();
     for partition in place.partitions(topic).unwrap() {
         let mut reader = place.reader(topic, partition, 0).unwrap();

@@ -45,8 +45,11 @@ fn every_operation_answers_as_it_is_described() {
     let required = document["components"]["schemas"]["Job"]["required"].as_array().unwrap();
     assert!(required.iter().all(|field| job.get(field.as_str().unwrap()).is_some()), "{job}");
     let metrics = ask("GET", "/metrics", "").1;
-    for figure in ["giaolo_records_total{topic=\"entries\",partition=\"1\"} 1", "giaolo_job{job=\"first\",state=\"running\"} 1", "_bucket{le=\"+Inf\"}"]
-    {
+    for figure in [
+        "giaolo_records_total{topic=\"entries\",partition=\"1\"} 1",
+        "giaolo_job{job=\"first\",state=\"running\"} 1",
+        "_bucket{le=\"+Inf\"}",
+    ] {
         assert!(metrics.contains(figure), "{figure} is not in {metrics}");
     }
     assert!(metrics.ends_with("# EOF\n"));

@@ -39,7 +39,10 @@ fn a_job_that_comes_later_knows_the_past_and_shares_what_is_there() {
         shop.until("sums", |rows| rows.len() >= 7 * round as usize);
     }
     let plan = shop.server.plan("second", &definition("second", "sum", "again")).unwrap();
-    assert_eq!((plan["shares"].to_string(), plan["builds"].to_string()), (r#"["entries","sum"]"#.into(), r#"["outputs of second"]"#.into()));
+    assert_eq!(
+        (plan["shares"].to_string(), plan["builds"].to_string()),
+        (r#"["entries","sum"]"#.into(), r#"["outputs of second"]"#.into())
+    );
     shop.submit(&definition("second", "sum", "again"), EMIT).unwrap();
     (0..300).for_each(|i| shop.append(i % 9, 1));
     let settled = |rows: &[String]| rows.iter().filter(|row| row.ends_with("final")).count() == 9;

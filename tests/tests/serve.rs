@@ -1,0 +1,129 @@
+//! The city on a server: one job, then another that joins it, a restart, and more traffic. Both say what a job says that was
+//! alone and left alone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use city::broker::Broker;
+use city::changelog::Table;
+use city::{Plan, Recording};
+use engine::server::{Config, Server, Submission};
+use engine::transport::local::LocalTransport;
+use engine::transport::{TopicStore, Transport};
+use engine::{RunError, Settings};
+use jobs::shared::TrafficHost;
+
+use crate::live::{connect, just_now, said};
+use crate::product::{TABLES, definition, feed, read_all, replay};
+
+/// A server that has not come this far is stuck.
+const MOST: Duration = Duration::from_secs(120);
+
+/// The job `city` under another name, with outputs of its own.
+fn second() -> String {
+    let (job, _) = definition().split_once("\n# Examples that must hold").unwrap();
+    let (begin, outputs) = job.split_once("\noutputs:\n").unwrap();
+    let outputs =
+        TABLES.into_iter().fold(outputs.to_owned(), |text, topic| text.replacen(&format!("  {topic}: "), &format!("  {topic}-2: "), 1));
+    format!("{}\noutputs:\n{outputs}", begin.replace("\njob: city\n", "\njob: second\n"))
+}
+
+/// A server at work.
+struct Serving {
+    server: Server,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), RunError>>,
+}
+
+impl Serving {
+    fn begin(store: &Arc<dyn Transport>, recording: &Recording, folder: &tempfile::TempDir, workers: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let city = serde_json::to_value(&recording.city).and_then(serde_json::from_value).unwrap();
+        let config = Config {
+            name: "centre".to_owned(),
+            identity: "1".to_owned(),
+            source: Arc::clone(store),
+            sink: Arc::clone(store),
+            settings: Settings { workers, ..Settings::default() },
+            catalogue: folder.path().join("jobs.db"),
+            stop: Arc::clone(&stop),
+        };
+        let host = TrafficHost { city: Some(Arc::new(city)), remember_ms: 3_600_000 };
+        let server = Server::open(config, Arc::new(host)).unwrap();
+        let running = server.clone();
+        Self { server, stop, thread: std::thread::spawn(move || running.run()) }
+    }
+
+    fn submit(&self, text: &str, tell_final: bool) {
+        let view = self.server.submit("test.yaml", text, Submission { tell_final, replace: false });
+        view.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Waits until so many records were taken and what comes of them is committed.
+    fn until(&self, records: usize) {
+        let began = Instant::now();
+        let mut commits = None;
+        loop {
+            let figures = self.server.figures();
+            let taken: u64 = figures.partitions.iter().map(|partition| partition.records).sum();
+            // An idle server commits twice a second: what was in flight is out after a few more commits.
+            if taken >= records as u64 && figures.commits >= *commits.get_or_insert(figures.commits) + 3 {
+                return assert_eq!(taken, records as u64);
+            }
+            assert!(began.elapsed() < MOST, "{figures:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap().unwrap();
+    }
+}
+
+fn table(store: &dyn Transport, topic: &str) -> Table {
+    let rows = read_all(store, topic);
+    Table::of(rows.iter().map(String::as_str)).unwrap_or_else(|faults| panic!("{topic} is no proper changelog: {faults:?}"))
+}
+
+fn two_jobs_and_a_restart(store: &Arc<impl TopicStore + 'static>) {
+    let recording = just_now(&Plan::new(23, 5, 240));
+    let (place, folder) = (Arc::clone(store) as Arc<dyn Transport>, tempfile::tempdir().unwrap());
+    let sizes = [recording.observations.len(), recording.signals.len(), recording.hotlist.len()];
+    feed(store.as_ref(), &recording, |n, all| n < all / 2);
+    let serving = Serving::begin(&place, &recording, &folder, 1);
+    serving.submit(definition(), false);
+    serving.until(sizes.iter().map(|all| all / 2).sum());
+    let plan = serving.server.plan("second.yaml", &second()).unwrap();
+    assert_eq!(plan["builds"], serde_json::json!(["outputs of second"]), "everything else is there");
+    serving.submit(&second(), true);
+    serving.end();
+
+    let serving = Serving::begin(&place, &recording, &folder, 2);
+    feed(store.as_ref(), &recording, |n, all| n >= all / 2);
+    serving.until(sizes.iter().sum());
+    serving.end();
+    let replayed = replay(&recording, |_| ());
+    for topic in TABLES {
+        let (first, second) = (table(place.as_ref(), topic), table(place.as_ref(), &format!("{topic}-2")));
+        assert!(said(&first).len() > 5, "{topic}");
+        assert_eq!(said(&first), said(&replayed.table(topic)), "{topic}");
+        assert_eq!(said(&second), said(&first), "{topic} of the second job");
+    }
+}
+
+#[test]
+fn on_a_local_store_two_jobs_say_what_one_says_that_was_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    two_jobs_and_a_restart(&Arc::new(LocalTransport::open(folder.path().join("city.db")).unwrap()));
+}
+
+#[test]
+fn on_kafka_two_jobs_say_what_one_says_that_was_left_alone() {
+    match Broker::start() {
+        Ok(broker) => two_jobs_and_a_restart(&connect(&broker)),
+        Err(skipped) => println!("{skipped}"),
+    }
+}
