@@ -8,6 +8,7 @@
 //! A row's disappearance after it is final is *forgetting*, and is not published. What is published at a moment depends
 //! on the changes up to that moment alone, so a replay publishes the same rows with the same revisions.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -19,7 +20,7 @@ use rustc_hash::FxHashMap;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::flow::{Changes, Outbox, Shelf, Site};
+use crate::flow::{Changes, Outbox, Site};
 use crate::transport::OutputRow;
 
 /// Whether a row may still change.
@@ -64,15 +65,39 @@ pub(crate) struct Opening {
     pub(crate) tell_final: bool,
 }
 
+/// What was published to an output, whatever its rows are.
+pub(crate) trait Ledger {
+    /// Nobody will change what stands any more: it is final.
+    fn close(&self, at: u64, out: &mut Vec<(u64, Draft)>);
+
+    /// The same, to be looked into by who knows its rows.
+    fn any(self: Rc<Self>) -> Rc<dyn Any>;
+}
+
+impl<T: ExchangeData> Ledger for RefCell<Changelog<T>> {
+    fn close(&self, at: u64, out: &mut Vec<(u64, Draft)>) {
+        self.borrow_mut().close(at, out);
+    }
+
+    fn any(self: Rc<Self>) -> Rc<dyn Any> {
+        self
+    }
+}
+
 /// Publishes a table; returns up to which moment that is done (exclusive), and the rows, for who may go on with them.
-pub(crate) fn publish<T: ExchangeData>(rows: Changes<'_, T>, output: &str, site: &Site, spec: RowSpec<T>) -> (Rc<Cell<u64>>, Shelf) {
+pub(crate) fn publish<T: ExchangeData>(
+    rows: Changes<'_, T>,
+    output: &str,
+    site: &Site,
+    spec: RowSpec<T>,
+) -> (Rc<Cell<u64>>, Rc<dyn Ledger>) {
     let topic = Arc::new(Topic { output: output.to_owned(), job: site.job.clone(), spec });
-    let before = site.ledgers.borrow_mut().remove(output).and_then(|ledger| ledger.downcast::<RefCell<Changelog<T>>>().ok());
+    let before = site.ledgers.borrow_mut().remove(output).and_then(|ledger| ledger.any().downcast::<RefCell<Changelog<T>>>().ok());
     let before = before.map(|ledger| std::mem::take(&mut ledger.borrow_mut().rows)).unwrap_or_default();
     let history = (site.opening.at > 0).then_some(History { opening: site.opening, before });
     let log = Changelog { topic, lateness_ms: site.limits.lateness_ms, rows: FxHashMap::default(), due: BTreeSet::new(), history };
     let log = Rc::new(RefCell::new(log));
-    let ledger = Rc::clone(&log);
+    let ledger: Rc<dyn Ledger> = Rc::<RefCell<Changelog<T>>>::clone(&log);
     let done = deliver(
         rows,
         &format!("Publish {output}"),
@@ -182,6 +207,8 @@ struct Entry<T> {
     /// 0: not told yet.
     revision: u32,
     settled: bool,
+    /// Settled because its job was stopped, whatever evidence may still come.
+    closed: bool,
     /// The last moment at which it may still change.
     due: u64,
 }
@@ -206,8 +233,8 @@ impl<T: ExchangeData> Changelog<T> {
 
     fn change(&mut self, now: u64, id: u64, row: Option<T>, out: &mut Vec<(u64, Draft)>) {
         let entry = self.rows.get(&id);
-        if entry.is_some_and(|e| e.settled) {
-            debug_assert!(row.is_none(), "a final row of {:?} changed", self.topic.output);
+        if let Some(entry) = entry.filter(|e| e.settled) {
+            debug_assert!(row.is_none() || entry.closed, "a final row of {:?} changed", self.topic.output);
             return;
         }
         let Some(shown) = row.as_ref().or(entry.and_then(|e| e.row.as_ref())) else { return };
@@ -219,7 +246,7 @@ impl<T: ExchangeData> Changelog<T> {
             revision += 1;
             out.push((now, self.draft(id, shown, revision, standing)));
         }
-        if let Some(before) = self.rows.insert(id, Entry { row, revision, settled: false, due }) {
+        if let Some(before) = self.rows.insert(id, Entry { row, revision, settled: false, closed: false, due }) {
             self.due.remove(&(before.due, id));
         }
         self.due.insert((due, id));
@@ -293,6 +320,21 @@ impl<T: ExchangeData> Changelog<T> {
         told.settled = standing == Standing::Final;
         told.row = row.filter(|_| !told.settled);
         self.put(id, told);
+    }
+
+    /// Makes all that stands final, and keeps it as long as evidence for it may still come.
+    fn close(&mut self, at: u64, out: &mut Vec<(u64, Draft)>) {
+        self.advance(at, out);
+        let mut ids: Vec<u64> = self.rows.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let Some(mut entry) = self.rows.remove(&id) else { continue };
+            if let Some(row) = entry.row.take().filter(|_| !entry.settled) {
+                (entry.revision, entry.settled, entry.closed) = (entry.revision + 1, true, true);
+                out.push((at, self.draft(id, &row, entry.revision, Standing::Final)));
+            }
+            self.rows.insert(id, entry);
+        }
     }
 
     fn put(&mut self, id: u64, entry: Entry<T>) {

@@ -84,6 +84,14 @@ impl Epoch {
     }
 }
 
+/// A job that ends among those that run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Departure {
+    pub(crate) job: String,
+    /// The outputs whose rows are final now; none where somebody is to go on with them.
+    pub(crate) closed: Vec<String>,
+}
+
 /// What the workers are told.
 #[derive(Clone)]
 pub(crate) enum Order {
@@ -91,8 +99,8 @@ pub(crate) enum Order {
     Take(Arc<Epoch>),
     /// Build this job's parts.
     Begin(Arc<Launch>),
-    /// Drop what this job alone uses.
-    End(String),
+    /// Drop what a job alone uses.
+    End(Departure),
     /// The input is complete: let the clock go to infinity.
     Finish,
     /// Stop as things are.

@@ -14,7 +14,7 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Input;
 use timely::dataflow::operators::core::input::Handle;
 
-use crate::changelog::{self, Draft, Opening, RowSpec};
+use crate::changelog::{self, Draft, Ledger, Opening, RowSpec};
 use crate::clock::{Untimely, judge};
 use crate::epoch::{Epoch, Moment, Slice};
 use crate::share::{Flowing, Gauge, Keep, Pipe, Tap, tap};
@@ -146,7 +146,7 @@ pub struct Limits {
 pub(crate) type Outbox = Rc<RefCell<Vec<(u64, Draft)>>>;
 
 /// What was published to each output by a job that has ended, for the one that goes on with it.
-pub(crate) type Ledgers = Rc<RefCell<BTreeMap<String, Shelf>>>;
+pub(crate) type Ledgers = Rc<RefCell<BTreeMap<String, Rc<dyn Ledger>>>>;
 
 /// Where a dataflow is built, and for whom.
 #[derive(Clone)]
@@ -170,7 +170,7 @@ pub(crate) struct Ends {
     /// Up to which moment each publisher is done (exclusive).
     pub(crate) done: Vec<Rc<Cell<u64>>>,
     /// What is published, by output.
-    pub(crate) ledgers: Vec<(String, Shelf)>,
+    pub(crate) ledgers: Vec<(String, Rc<dyn Ledger>)>,
 }
 
 /// A dataflow in the making.

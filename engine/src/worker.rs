@@ -13,7 +13,7 @@ use timely::dataflow::Scope;
 use timely::worker::Worker;
 
 use crate::changelog::{Draft, Opening};
-use crate::epoch::{Epoch, Launch, Order};
+use crate::epoch::{Departure, Epoch, Launch, Order};
 use crate::flow::{Ends, Feed, Flow, Job, Ledgers, Limits, Outbox, Shelf, Site};
 use crate::gauges::Gauges;
 use crate::profile::Profile;
@@ -115,7 +115,7 @@ impl Desk {
             match orders.try_recv() {
                 Ok(Order::Take(epoch)) => self.take(epoch),
                 Ok(Order::Begin(launch)) => self.begin(worker, &launch),
-                Ok(Order::End(job)) => self.end(worker, &job),
+                Ok(Order::End(departure)) => self.end(worker, &departure),
                 Ok(Order::Finish) => return self.finish(worker),
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return self.leave(worker),
                 Err(TryRecvError::Empty) if self.flow() => {}
@@ -184,8 +184,8 @@ impl Desk {
         }
     }
 
-    /// Drops the parts that this job alone used; what it published is kept for who goes on with it.
-    fn end(&mut self, worker: &mut Worker, job: &str) {
+    /// Drops the parts that this job alone used; what it published is kept for who goes on with it, or closed.
+    fn end(&mut self, worker: &mut Worker, Departure { job, closed }: &Departure) {
         self.complete_all(worker);
         for part in &mut self.parts {
             part.users.remove(job);
@@ -197,6 +197,9 @@ impl Desk {
             self.ledgers.borrow_mut().extend(ends.ledgers);
             drop((ends.feeds, ends.pipes, shelf));
             worker.drop_dataflow(dataflow);
+        }
+        for ledger in closed.iter().filter_map(|output| self.ledgers.borrow().get(output).cloned()) {
+            ledger.close(self.clock, &mut self.outbox.borrow_mut());
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam_channel::Receiver;
 
 use super::{Lane, Pump};
-use crate::epoch::{Launch, Order, Partition};
+use crate::epoch::{Departure, Launch, Order, Partition};
 use crate::flow::Program;
 use crate::transport::{Change, Reader, TransportError};
 
@@ -15,7 +15,7 @@ pub(crate) enum Command {
     /// Let a job begin.
     Begin(Beginning),
     /// Let a job end.
-    End(String),
+    End(Departure),
 }
 
 /// A job that is to begin.
@@ -56,9 +56,10 @@ impl Pump {
         for command in commands {
             match command {
                 Command::Begin(beginning) => self.begin(beginning),
-                Command::End(job) => {
-                    self.note(Change { clock: self.clock, job: job.clone(), ..Change::default() });
-                    self.tell(&Order::End(job));
+                Command::End(departure) => {
+                    let Departure { job, closed } = departure.clone();
+                    self.note(Change { clock: self.clock, job, closed, ..Change::default() });
+                    self.tell(&Order::End(departure));
                 }
             }
         }
@@ -70,7 +71,7 @@ impl Pump {
         for (topic, number, reader) in partitions {
             self.add_partition(&topic, number, reader);
         }
-        self.note(Change { clock: self.clock, job: job.clone(), began: Some(definition), tell_final, outputs });
+        self.note(Change { clock: self.clock, job: job.clone(), began: Some(definition), tell_final, outputs, closed: Vec::new() });
         self.launch(job, program, self.clock, tell_final);
     }
 
@@ -99,7 +100,7 @@ impl Pump {
     pub(super) fn repeat(&self, change: &Change) -> Result<(), TransportError> {
         let Some(roster) = &self.roster else { return Ok(()) };
         match &change.began {
-            None => self.tell(&Order::End(change.job.clone())),
+            None => self.tell(&Order::End(Departure { job: change.job.clone(), closed: change.closed.clone() })),
             Some(definition) => {
                 let version = (change.job.clone(), definition.clone());
                 let program = roster.known.get(&version).ok_or_else(|| {

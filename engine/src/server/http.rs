@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::extract::{DefaultBodyLimit, Path, Query, State as Shared};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -68,7 +68,9 @@ fn router(server: Server) -> Router {
         .route("/v1/jobs", get(list).post(submit))
         .route("/v1/jobs/{job}", get(job).delete(stop))
         .route("/v1/jobs/{job}/definition", get(definition))
-        .route("/v1/plan", axum::routing::post(plan))
+        .route("/v1/jobs/{job}/pause", post(pause))
+        .route("/v1/jobs/{job}/resume", post(resume))
+        .route("/v1/plan", post(plan))
         .route("/v1/status", get(status))
         .route("/v1/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], OPENAPI) }))
         .route("/health/live", get(|| async { "live\n" }))
@@ -115,6 +117,14 @@ async fn job(Shared(server): Shared<Server>, Path(job): Path<String>) -> Respons
 
 async fn stop(Shared(server): Shared<Server>, Path(job): Path<String>) -> Response {
     answer(StatusCode::OK, move || server.stop(&job)).await
+}
+
+async fn pause(Shared(server): Shared<Server>, Path(job): Path<String>) -> Response {
+    answer(StatusCode::OK, move || server.pause(&job)).await
+}
+
+async fn resume(Shared(server): Shared<Server>, Path(job): Path<String>) -> Response {
+    answer(StatusCode::OK, move || server.resume(&job)).await
 }
 
 async fn definition(Shared(server): Shared<Server>, Path(job): Path<String>) -> Response {

@@ -34,6 +34,7 @@ use self::differences::differences;
 pub use self::http::{Bound, listen};
 pub use self::state::State;
 use crate::definition::Problems;
+use crate::epoch::Departure;
 use crate::flow::Program;
 use crate::gauges::{Figures, Gauges, wall_ms};
 use crate::plan::REJECTED;
@@ -203,7 +204,7 @@ impl Server {
         };
         desk.catalogue.put(&entry, &Definition { file: file.to_owned(), text: text.to_owned() })?;
         if before.is_some() {
-            desk.order(Command::End(prepared.job.clone()));
+            desk.end(&prepared.job, Vec::new());
         }
         let outputs = prepared.outputs.clone();
         desk.order(Command::Begin(beginning(prepared, submission.tell_final, partitions)));
@@ -211,9 +212,10 @@ impl Server {
         Ok(JobView { entry, outputs })
     }
 
-    /// Every output has one job that writes it.
+    /// Every output has one job that writes it, or is to when it is resumed.
     fn check_outputs(&self, desk: &Desk, prepared: &Prepared) -> Result<(), ServerError> {
-        for entry in desk.catalogue.jobs()?.iter().filter(|entry| entry.state.is_active() && entry.job != prepared.job) {
+        let holds = |entry: &&Entry| (entry.state.is_active() || entry.state == State::Paused) && entry.job != prepared.job;
+        for entry in desk.catalogue.jobs()?.iter().filter(holds) {
             let others = self.prepared(desk, &entry.job, &entry.definition)?;
             let shared = prepared.outputs.iter().find(|topic| *topic != REJECTED && others.outputs.contains(topic));
             if let Some(topic) = shared {
@@ -224,7 +226,7 @@ impl Server {
         Ok(())
     }
 
-    /// Ends a job; what it published stands.
+    /// Ends a job; what it published stands, and is final.
     ///
     /// # Errors
     /// There is no such job, or it does not run.
@@ -234,8 +236,44 @@ impl Server {
         if !desk.catalogue.turn(job, State::Stopped, None)? {
             return Err(conflict(format!("job {job:?} is {} and cannot be stopped", entry.state.name()), "`giaolo list` shows what runs"));
         }
-        desk.order(Command::End(job.to_owned()));
+        let outputs = self.prepared(&desk, job, &entry.definition).map(|prepared| prepared.outputs).unwrap_or_default();
+        desk.end(job, outputs);
         tracing::info!(job, "stopped");
+        self.view(&desk, job)
+    }
+
+    /// Lets a job rest; what it published stays as it is until it is resumed or stopped.
+    ///
+    /// # Errors
+    /// There is no such job, or it does not run.
+    pub fn pause(&self, job: &str) -> Result<JobView, ServerError> {
+        let desk = self.lock();
+        let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
+        if !desk.catalogue.turn(job, State::Paused, None)? {
+            return Err(conflict(format!("job {job:?} is {} and cannot be paused", entry.state.name()), "`giaolo list` shows what runs"));
+        }
+        desk.end(job, Vec::new());
+        tracing::info!(job, "paused");
+        self.view(&desk, job)
+    }
+
+    /// Lets a job go on that rests: it tells what has changed meanwhile.
+    ///
+    /// # Errors
+    /// There is no such job, or it does not rest.
+    pub fn resume(&self, job: &str) -> Result<JobView, ServerError> {
+        let mut desk = self.lock();
+        let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
+        if entry.state != State::Paused {
+            return Err(conflict(format!("job {job:?} is {} and cannot be resumed", entry.state.name()), "only a paused job can be"));
+        }
+        let prepared = self.prepared(&desk, job, &entry.definition)?;
+        self.check_outputs(&desk, &prepared)?;
+        let partitions = desk.new_partitions(&*self.config.source, &prepared.sources)?;
+        desk.catalogue.turn(job, State::Submitted, None)?;
+        // What became final meanwhile is news to who reads its outputs.
+        desk.order(Command::Begin(beginning(prepared, true, partitions)));
+        tracing::info!(job, "resumed");
         self.view(&desk, job)
     }
 
@@ -343,6 +381,11 @@ impl Desk {
         if let Some(commands) = &self.commands {
             let _ = commands.send(command);
         }
+    }
+
+    /// Lets a job end; the rows of outputs that are closed are final.
+    fn end(&self, job: &str, closed: Vec<String>) {
+        self.order(Command::End(Departure { job: job.to_owned(), closed }));
     }
 
     /// Opens the partitions of those topics that nobody reads yet.

@@ -10,6 +10,8 @@ pub enum State {
     Submitted,
     /// At work.
     Running,
+    /// At rest: nothing is published until it is resumed, and then what has changed meanwhile.
+    Paused,
     /// Ended because somebody said so; what it published stands.
     Stopped,
     /// Ended because it failed; the reason is kept.
@@ -22,6 +24,10 @@ const TRANSITIONS: &[(State, State)] = &[
     (State::Submitted, State::Stopped), // stopped before it began
     (State::Submitted, State::Failed),  // it panicked, or its topics cannot be read
     (State::Running, State::Submitted), // replaced by another version
+    (State::Submitted, State::Paused),
+    (State::Running, State::Paused),
+    (State::Paused, State::Submitted), // resumed
+    (State::Paused, State::Stopped),
     (State::Running, State::Stopped),
     (State::Running, State::Failed),
     (State::Stopped, State::Submitted), // submitted again
@@ -47,27 +53,29 @@ impl State {
         match self {
             Self::Submitted => "submitted",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Stopped => "stopped",
             Self::Failed => "failed",
         }
     }
 
     pub(super) fn of(name: &str) -> Option<Self> {
-        [Self::Submitted, Self::Running, Self::Stopped, Self::Failed].into_iter().find(|state| state.name() == name)
+        [Self::Submitted, Self::Running, Self::Paused, Self::Stopped, Self::Failed].into_iter().find(|state| state.name() == name)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::State::{self, Failed, Running, Stopped, Submitted};
+    use super::State::{self, Failed, Paused, Running, Stopped, Submitted};
 
     #[test]
-    fn only_active_jobs_stop_or_fail_and_every_job_can_be_submitted_unless_it_is() {
-        let all = [Submitted, Running, Stopped, Failed];
+    fn only_active_jobs_pause_or_fail_and_every_job_can_be_submitted_unless_it_is() {
+        let all = [Submitted, Running, Paused, Stopped, Failed];
         for from in all {
             assert_eq!(State::of(from.name()), Some(from));
             assert!(!from.may_become(from));
-            assert_eq!(from.may_become(Stopped), from.is_active());
+            assert_eq!(from.may_become(Stopped), from.is_active() || from == Paused);
+            assert_eq!(from.may_become(Paused), from.is_active());
             assert_eq!(from.may_become(Failed), from.is_active());
             assert_eq!(from.may_become(Submitted), from != Submitted);
             assert_eq!(from.may_become(Running), from == Submitted);

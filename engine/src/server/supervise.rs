@@ -130,7 +130,10 @@ impl Server {
             entries.iter().any(|entry| entry.state.is_active() && (&entry.job, &entry.definition) == (job, definition))
         };
         for (job, _) in running.iter().filter(|version| !wanted(version)) {
-            desk.order(Command::End(job.clone()));
+            // Stopped while the server was down, or failed. Who failed may be mended, and then goes on.
+            let stopped = entries.iter().find(|entry| entry.job == *job && entry.state == State::Stopped);
+            let prepared = stopped.and_then(|entry| self.prepared(&desk, &entry.job, &entry.definition).ok());
+            desk.end(job, prepared.map(|prepared| prepared.outputs).unwrap_or_default());
         }
         for entry in entries.iter().filter(|entry| entry.state.is_active()) {
             if running.contains(&(entry.job.clone(), entry.definition.clone())) {

@@ -190,9 +190,12 @@ pub struct Change {
     /// Whether it told what was final by then.
     #[serde(default)]
     pub tell_final: bool,
-    /// Its output topics.
-    #[serde(default)]
+    /// The output topics of a job that began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,
+    /// The output topics of a job that ended whose rows are final since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<String>,
 }
 
 /// How far one partition has been read.

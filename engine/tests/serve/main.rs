@@ -87,6 +87,47 @@ fn another_version_goes_on_with_the_outputs_of_its_predecessor() {
 }
 
 #[test]
+fn a_paused_job_rests_and_tells_what_has_changed_when_it_is_resumed() {
+    let mut shop = Shop::open();
+    shop.submit(&definition("job", "sum", "sums"), SILENT).unwrap();
+    shop.submit(&definition("clock", "sum", "clock"), SILENT).unwrap();
+    shop.append(1, 5);
+    shop.append(2, 7);
+    shop.until("sums", |rows| rows.len() == 2);
+    shop.server.pause("job").unwrap();
+    shop.append(1, 1);
+    shop.append(3, 9);
+    shop.until("clock", |rows| rows.contains(&"1 6 2 provisional".to_owned()) && rows.contains(&"3 9 1 provisional".to_owned()));
+    assert_eq!(shop.rows("sums").len(), 2, "it rests");
+    assert_eq!(
+        shop.submit(&definition("other", "sum", "sums"), SILENT).unwrap_err().to_string(),
+        "job \"job\" writes the topic \"sums\" already"
+    );
+    shop = shop.restart(2);
+    assert_eq!(shop.server.job("job").unwrap().entry.state, State::Paused);
+    shop.server.resume("job").unwrap();
+    let rows = shop.until("sums", |rows| rows.iter().filter(|row| row.ends_with("final")).count() == 3);
+    assert_eq!(table(&rows), [("1", "6 final"), ("2", "7 final"), ("3", "9 final")].map(|(k, r)| (k.to_owned(), r.to_owned())).into());
+}
+
+#[test]
+fn what_a_stopped_job_published_is_final() {
+    let shop = Shop::open();
+    shop.submit(&definition("job", "sum", "sums"), SILENT).unwrap();
+    shop.append(1, 5);
+    shop.until("sums", |rows| rows.len() == 1);
+    shop.server.stop("job").unwrap();
+    let rows = shop.until("sums", |rows| rows.len() == 2);
+    assert_eq!(rows, ["1 5 1 provisional", "1 5 2 final"]);
+    // Nobody counts on it to change, so it does not, whoever comes.
+    shop.append(1, 1);
+    shop.submit(&definition("job", "sum", "sums"), EMIT).unwrap();
+    shop.append(2, 2);
+    let rows = shop.until("sums", |rows| rows.iter().any(|row| row.starts_with("2 2")));
+    assert!(rows.iter().filter(|row| row.starts_with("1 ")).count() == 2, "{rows:?}");
+}
+
+#[test]
 fn a_restart_goes_on_with_every_job_as_if_nothing_had_happened() {
     let mut shop = Shop::open();
     shop.submit(&definition("first", "sum", "sums"), SILENT).unwrap();

@@ -206,6 +206,10 @@ impl Shop {
         self.wait(|| self.server.job(job).unwrap().entry.state == engine::server::State::Running);
     }
 
+    pub(super) fn until_running_or_paused(&self, job: &str) {
+        self.wait(|| self.server.job(job).unwrap().entry.state != engine::server::State::Submitted);
+    }
+
     pub(super) fn wait(&self, wanted: impl Fn() -> bool) {
         let began = Instant::now();
         while !wanted() {

@@ -3,7 +3,7 @@
 //! ```text
 //! write    explain ─▶ schema ─▶ validate ─▶ graph ─▶ test
 //! run      run · feed · topics · tail · demo
-//! serve    serve ◀── submit · plan · replace · stop · list · status
+//! serve    serve ◀── submit · plan · replace · pause · resume · stop · list · status
 //! ```
 //!
 //! A command prints its result on standard output and what went wrong on standard error. The exit code is 0 when all is
@@ -66,6 +66,8 @@ enum Command {
     Submit(submit::Submit),
     Plan(submit::Plan),
     Replace(submit::Replace),
+    Pause(submit::Pause),
+    Resume(submit::Resume),
     Stop(submit::Stop),
     List(submit::List),
     Status(submit::Status),
@@ -89,6 +91,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Submit(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Replace(command) => command.run(),
+        Command::Pause(command) => command.run(),
+        Command::Resume(command) => command.run(),
         Command::Stop(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Status(command) => command.run(),

@@ -1,4 +1,4 @@
-//! `giaolo submit`, `replace`, `stop`, `list`, `status` and `plan`: the jobs of a server.
+//! `giaolo submit`, `plan`, `replace`, `pause`, `resume`, `stop`, `list` and `status`: the jobs of a server.
 
 use std::fmt::Write as _;
 
@@ -50,7 +50,27 @@ pub(super) struct Replace {
     remote: Remote,
 }
 
-/// Stop a job; what it published stands
+/// Let a job rest; what it published stays as it is
+#[derive(Debug, Args)]
+pub(super) struct Pause {
+    /// The job's name
+    #[arg(value_name = "NAME")]
+    job: String,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Let a job go on that rests: it tells what has changed meanwhile
+#[derive(Debug, Args)]
+pub(super) struct Resume {
+    /// The job's name
+    #[arg(value_name = "NAME")]
+    job: String,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Stop a job; what it published stands, and is final
 #[derive(Debug, Args)]
 pub(super) struct Stop {
     /// The job's name
@@ -106,6 +126,20 @@ impl Plan {
 impl Stop {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let answer = self.remote.ask(&Ask::Delete, &format!("/v1/jobs/{}", self.job), &[])?;
+        show(&self.remote, &answer, told)
+    }
+}
+
+impl Pause {
+    pub(super) fn run(&self) -> anyhow::Result<Outcome> {
+        let answer = self.remote.ask(&Ask::Post(""), &format!("/v1/jobs/{}/pause", self.job), &[])?;
+        show(&self.remote, &answer, told)
+    }
+}
+
+impl Resume {
+    pub(super) fn run(&self) -> anyhow::Result<Outcome> {
+        let answer = self.remote.ask(&Ask::Post(""), &format!("/v1/jobs/{}/resume", self.job), &[])?;
         show(&self.remote, &answer, told)
     }
 }
