@@ -39,8 +39,8 @@ pub trait Program: Send + Sync + 'static {
     /// The parts; each stands after those it reads.
     fn parts(&self) -> &[Part];
 
-    /// How late, and how far ahead of its arrival, a record may be: milliseconds.
-    fn limits(&self) -> Limits;
+    /// How late, and how far ahead of its arrival, a record of a part may be.
+    fn limits(&self, part: usize) -> Limits;
 
     /// Builds a part; `shelves` are those of all parts before it.
     fn build<'scope>(&self, part: usize, flow: &mut Flow<'scope>, shelves: &[Shelf]) -> Shelf;

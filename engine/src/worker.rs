@@ -170,7 +170,7 @@ impl Desk {
         let mut shelves: Vec<Shelf> = Vec::new();
         for (number, part) in launch.program.parts().iter().enumerate() {
             if !self.parts.iter().any(|installed| installed.key == part.key) {
-                let site = self.site(&launch.job, &launch.sources, launch.program.limits(), opening);
+                let site = self.site(&launch.job, &launch.sources, launch.program.limits(number), opening);
                 self.install(worker, part.key.clone(), &part.name, part.stays, |scope| {
                     let mut flow = Flow::new(scope, site);
                     let shelf = launch.program.build(number, &mut flow, &shelves);

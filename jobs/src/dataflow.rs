@@ -100,7 +100,7 @@ fn together<'scope, R: ExchangeData>(
 }
 
 /// The latest event time an alert rests on, as far as the alert itself tells.
-fn latest_ms(alert: &Alert) -> u64 {
+pub(crate) fn latest_ms(alert: &Alert) -> u64 {
     let evidence = alert.evidence.iter().map(|e| e.at_ms).max().unwrap_or(0).max(alert.at_ms);
     let lasted = ["stay_ms", "silent_ms"].iter().filter_map(|name| alert.measured.get(name)).max().unwrap_or(0);
     evidence.saturating_add(u64::try_from(lasted).unwrap_or(0))

@@ -8,6 +8,7 @@
 
 pub mod catalogue;
 pub mod cli;
+pub mod comparison;
 pub mod dataflow;
 pub mod ready;
 pub mod shared;

@@ -7,10 +7,11 @@
 //!                    └─▶ no_stopping ──────────────────────────▶ …
 //! ```
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use engine::definition::Problems;
+use engine::definition::{Position, Problems};
 use engine::plan::{Plan, PlannedSource, PlannedStep, REJECTED, Wire};
 use engine::server::{Host, Prepared};
 use engine::share::{Keep, Tap};
@@ -20,6 +21,7 @@ use operators::city::{Bond, Itinerary};
 use schemas::{Alert, City, Duration, HotlistEntry, Id, Observation, Rejected, Sighting, Signal};
 
 use crate::catalogue::{Context, Port, Step, Traffic, build};
+use crate::comparison::Comparison;
 use crate::dataflow::{observe, publish, publish_rejected, read, settles_after_ms, source_of};
 
 /// Knows what traffic definitions mean, on a map and with a memory of so long.
@@ -32,31 +34,28 @@ pub struct TrafficHost {
 
 impl Host for TrafficHost {
     fn prepare(&self, file: &str, text: &str) -> Result<Prepared, Problems> {
+        match Comparison::read(text) {
+            Some(comparison) => comparison.prepare(self),
+            None => self.parts(file, text).map(Shared::prepared),
+        }
+    }
+}
+
+impl TrafficHost {
+    /// A definition in parts.
+    pub(crate) fn parts(&self, file: &str, text: &str) -> Result<Shared, Problems> {
         let mut plan = Plan::read(&Traffic, file, text)?;
         let inline = plan.resources.iter().find(|field| field.key == "city").map(|field| field.value.to_json());
         let inline = inline.and_then(|value| serde_json::from_value::<City>(value).ok()).map(Arc::new);
         let Some(city) = inline.or_else(|| self.city.clone()) else {
             let mut problems = Problems::of(file);
             let hint = "write the map's content under `city:`, or start the server with --city";
-            problems.error(Default::default(), "no city is known to the server", Some(hint.to_owned()));
+            problems.error(Position::default(), "no city is known to the server", Some(hint.to_owned()));
             return Err(problems);
         };
         // On a server a source goes by its topic.
         plan.sources.iter_mut().for_each(|source| source.name.clone_from(&source.topic));
-        let named = plan.outputs.iter().map(|output| output.topic.clone());
-        let outputs = named.filter(|topic| *topic != REJECTED).chain([REJECTED.to_owned()]).collect();
-        let mut sources: Vec<String> = plan.sources.iter().map(|source| source.topic.clone()).collect();
-        sources.sort();
-        sources.dedup();
-        Ok(Prepared {
-            job: plan.job.clone(),
-            definition: plan.hash.clone(),
-            sources,
-            outputs,
-            memory_ms: plan.memory_ms,
-            plan: explain(&plan),
-            program: Arc::new(Shared::of(plan, city, self.remember_ms)),
-        })
+        Ok(Shared::of(plan, city, self.remember_ms))
     }
 }
 
@@ -78,14 +77,40 @@ fn explain(plan: &Plan<Step>) -> serde_json::Value {
 }
 
 /// A plan in parts: its sources, its steps, and its outputs, in this order.
-struct Shared {
-    plan: Plan<Step>,
+pub(crate) struct Shared {
+    pub(crate) plan: Plan<Step>,
     context: Context,
     remember_ms: u64,
     parts: Vec<Part>,
 }
 
 impl Shared {
+    /// As a server wants it.
+    fn prepared(self) -> Prepared {
+        let plan = &self.plan;
+        let named = plan.outputs.iter().map(|output| output.topic.clone());
+        Prepared {
+            job: plan.job.clone(),
+            definition: plan.hash.clone(),
+            sources: self.topics().into_iter().collect(),
+            outputs: named.filter(|topic| *topic != REJECTED).chain([REJECTED.to_owned()]).collect(),
+            memory_ms: plan.memory_ms,
+            plan: explain(plan),
+            program: Arc::new(self),
+        }
+    }
+
+    /// The topics it reads.
+    pub(crate) fn topics(&self) -> BTreeSet<String> {
+        self.plan.sources.iter().map(|source| source.topic.clone()).collect()
+    }
+
+    /// All alerts it publishes, each with how long after its evidence it may still change.
+    pub(crate) fn alerts<'scope>(&self, flow: &mut Flow<'scope>, shelves: &[Shelf]) -> Vec<(Port<'scope>, u64)> {
+        let outputs = self.plan.outputs.iter().filter(|output| output.kind == "alerts").flat_map(|output| &output.from);
+        outputs.map(|wire| (self.join(flow, *wire, shelves), settles_after_ms(&self.plan, *wire))).collect()
+    }
+
     fn of(plan: Plan<Step>, city: Arc<City>, remember_ms: u64) -> Self {
         let map = Id::of("city").with(serde_json::to_string(&*city).unwrap_or_default().as_bytes()).finish();
         let context = Context { city, lateness: Duration::from_ms(plan.lateness_ms) };
@@ -136,7 +161,7 @@ impl Program for Shared {
         &self.parts
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self, _: usize) -> Limits {
         Limits { lateness_ms: self.plan.lateness_ms, max_skew_ms: self.plan.max_skew_ms }
     }
 

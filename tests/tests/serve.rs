@@ -1,6 +1,7 @@
 //! The city on a server: one job, then another that joins it, a restart, and more traffic. Both say what a job says that was
 //! alone and left alone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -13,6 +14,7 @@ use engine::server::{Config, Server, Submission};
 use engine::transport::local::LocalTransport;
 use engine::transport::{TopicStore, Transport};
 use engine::{RunError, Settings};
+use jobs::comparison::{Comparison, Version};
 use jobs::shared::TrafficHost;
 
 use crate::live::{connect, just_now, said};
@@ -111,6 +113,38 @@ fn two_jobs_and_a_restart(store: &Arc<impl TopicStore + 'static>) {
         assert!(said(&first).len() > 5, "{topic}");
         assert_eq!(said(&first), said(&replayed.table(topic)), "{topic}");
         assert_eq!(said(&second), said(&first), "{topic} of the second job");
+    }
+}
+
+#[test]
+fn a_comparison_tells_of_the_alerts_in_which_two_versions_differ_and_of_no_other() {
+    let recording = just_now(&Plan::new(24, 6, 240));
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(LocalTransport::open(folder.path().join("city.db")).unwrap());
+    let place = Arc::clone(&store) as Arc<dyn Transport>;
+    let sizes = [recording.observations.len(), recording.signals.len(), recording.hotlist.len()];
+    let lenient = second().replace("tolerance_kmh: 5", "tolerance_kmh: 30");
+    assert_ne!(lenient, second());
+    let serving = Serving::begin(&place, &recording, &folder, 1);
+    feed(store.as_ref(), &recording, |n, all| n < all / 2);
+    serving.submit(definition(), true);
+    serving.submit(&lenient, true);
+    let version = |text: &str| Version { file: "test.yaml".to_owned(), text: text.to_owned() };
+    let comparison = Comparison { compare: "differences".to_owned(), first: version(definition()), second: version(&lenient) };
+    serving.submit(&serde_json::to_string(&comparison).unwrap(), true);
+    feed(store.as_ref(), &recording, |n, all| n >= all / 2);
+    serving.until(sizes.iter().sum());
+    serving.end();
+    let (first, second) = (table(place.as_ref(), "alerts"), table(place.as_ref(), "alerts-2"));
+    let (first, second, differences) = (said(&first), said(&second), table(place.as_ref(), "differences"));
+    let differences = said(&differences);
+    let differ = |id: &&&str| first.get(**id) != second.get(**id);
+    let expected: BTreeSet<&str> = first.keys().chain(second.keys()).filter(differ).copied().collect();
+    assert!(!expected.is_empty() && expected.len() < first.len(), "{} of {} differ", expected.len(), first.len());
+    assert_eq!(differences.keys().copied().collect::<BTreeSet<_>>(), expected);
+    for (id, row) in &differences {
+        let side = |name: &str| row[name].as_object().map(|alert| alert.iter().map(|(name, value)| (name.as_str(), value)).collect());
+        assert_eq!((side("first").as_ref(), side("second").as_ref()), (first.get(id), second.get(id)), "{id}");
     }
 }
 

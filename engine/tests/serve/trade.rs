@@ -63,7 +63,7 @@ impl Program for Trade {
         &self.parts
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self, _: usize) -> Limits {
         Limits { lateness_ms: LATENESS_MS, max_skew_ms: 5_000 }
     }
 

@@ -3,13 +3,14 @@
 //! ```text
 //! write    explain ─▶ schema ─▶ validate ─▶ graph ─▶ test
 //! run      run · feed · topics · tail · demo
-//! serve    serve ◀── submit · plan · replace · pause · resume · stop · list · status
+//! serve    serve ◀── submit · plan · diff · replace · pause · resume · stop · list · status
 //! ```
 //!
 //! A command prints its result on standard output and what went wrong on standard error. The exit code is 0 when all is
 //! well, 1 when it is not, 2 when the command itself was not understood.
 
 mod demo;
+mod diff;
 mod explain;
 mod feed;
 mod graph;
@@ -65,6 +66,7 @@ enum Command {
     Serve(serve::Serve),
     Submit(submit::Submit),
     Plan(submit::Plan),
+    Diff(diff::Diff),
     Replace(submit::Replace),
     Pause(submit::Pause),
     Resume(submit::Resume),
@@ -90,6 +92,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Serve(command) => command.run(),
         Command::Submit(command) => command.run(),
         Command::Plan(command) => command.run(),
+        Command::Diff(command) => command.run(),
         Command::Replace(command) => command.run(),
         Command::Pause(command) => command.run(),
         Command::Resume(command) => command.run(),

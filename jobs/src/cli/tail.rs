@@ -1,11 +1,11 @@
 //! `giaolo tail`: print what a topic holds, and what comes.
 
 use std::io::Write as _;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use engine::transport::{Batch, Reader};
+use engine::transport::{Batch, Position, Reader};
 
 use super::store::{Store, explain};
 use super::{Outcome, job};
@@ -35,6 +35,22 @@ pub(super) struct Tail {
     /// Go on until stopped
     #[arg(long, short)]
     follow: bool,
+}
+
+/// Hands on what readers find, record by record, until stopped.
+pub(super) fn follow(readers: &mut [Box<dyn Reader>], stop: &AtomicBool, take: &dyn Fn(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    while !stop.load(Ordering::Relaxed) {
+        let mut behind = false;
+        for reader in readers.iter_mut() {
+            let mut batch = Batch::default();
+            behind |= reader.read(READ_BYTES, &mut batch).map_err(explain)? == Position::More;
+            batch.records.iter().filter_map(|record| batch.value(record)).try_for_each(take)?;
+        }
+        if !behind {
+            std::thread::sleep(EVERY);
+        }
+    }
+    Ok(())
 }
 
 impl Tail {
@@ -72,6 +88,6 @@ impl Tail {
             out.write_all(b"\n")?;
         }
         let reached = batch.records.last().is_some_and(|record| record.offset + 1 >= *end);
-        Ok(position == engine::transport::Position::More && (self.follow || !reached))
+        Ok(position == Position::More && (self.follow || !reached))
     }
 }
