@@ -1,6 +1,8 @@
 //! The program as a person meets it.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use engine::transport::local::LocalTransport;
 use engine::transport::{Batch, Transport};
@@ -44,6 +46,85 @@ fn explain_covers_every_step_and_helps_with_wrong_names() {
     let wrong = giaolo(&["explain", "section_spied"]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("did you mean \"section_speed\"?"));
+}
+
+/// A server of the program's own, on a free port.
+struct Serving {
+    process: std::process::Child,
+    address: String,
+}
+
+impl Serving {
+    fn begin(store: &str, city: &str) -> Self {
+        let arguments = ["serve", "--local", store, "--city", city, "--listen", "127.0.0.1:0"];
+        let mut process = Command::new(env!("CARGO_BIN_EXE_giaolo")).args(arguments).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| Some(line.split_once("listening on http://")?.1.split(' ').next()?.to_owned())).unwrap();
+        // The rest of the log is of no interest, but somebody must read it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, address }
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Output {
+        giaolo(&[arguments, &["--server", &self.address]].concat())
+    }
+
+    fn until(&self, arguments: &[&str], wanted: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let output = self.ask(arguments);
+            let text = String::from_utf8(output.stdout).unwrap();
+            if output.status.success() && text.contains(wanted) {
+                return text;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{text}{}", String::from_utf8_lossy(&output.stderr));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_server_takes_jobs_and_goes_on_after_it_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (store, city) = (path("city.db"), path("city.json"));
+    std::fs::write(&city, r#"{"name": "nowhere", "centres": [], "cameras": [], "links": [], "sections": []}"#).unwrap();
+    std::fs::write(path("signals.ndjson"), r#"{"head": "5/5", "state": "green", "at_ms": 1767225448454, "error_ms": 50}"#).unwrap();
+    for empty in ["observations", "hotlist"] {
+        std::fs::write(path(&format!("{empty}.ndjson")), "").unwrap();
+    }
+    out(&["feed", folder.path().to_str().unwrap(), "--local", &store]);
+
+    let serving = Serving::begin(&store, &city);
+    let wrong = serving.ask(&["submit", &city]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("1:1: "), "{}", String::from_utf8_lossy(&wrong.stderr));
+    assert!(serving.until(&["plan", "city"], "city would").contains("build     observations, "));
+    serving.until(&["submit", "city"], "city is ");
+    serving.until(&["list"], "city  running");
+    serving.until(&["status"], "read  signals/0  1 records, caught up");
+    assert!(String::from_utf8_lossy(&serving.ask(&["submit", "section-speed"]).stderr).contains("writes the topic \"alerts\" already"));
+    drop(serving);
+
+    let serving = Serving::begin(&store, &city);
+    serving.until(&["list"], "city  running");
+    serving.until(&["status"], "read  signals/0  1 records, caught up");
+    serving.until(&["pause", "city"], "city is paused");
+    serving.until(&["resume", "city"], "city is submitted");
+    serving.until(&["list", "--json"], "\"running\"");
+    serving.until(&["stop", "city"], "city is stopped");
+    drop(serving);
+    let nobody = giaolo(&["list", "--server", "127.0.0.1:1"]);
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("no server answers at 127.0.0.1:1"));
+    let open = giaolo(&["serve", "--local", &store, "--listen", "0.0.0.0:0"]);
+    assert!(String::from_utf8_lossy(&open.stderr).contains("there is no access control yet"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod explain;
 mod feed;
 mod graph;
 mod job;
+mod log;
 mod progress;
 mod remote;
 mod run;
@@ -31,6 +32,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
 
 /// From traffic cameras to journeys, violations and alerts.
 ///
@@ -78,6 +80,7 @@ enum Command {
 /// Runs a command; the exit code says whether all is well.
 #[must_use]
 pub fn run(cli: &Cli) -> ExitCode {
+    log::begin(if matches!(cli.command, Command::Serve(_)) { LevelFilter::INFO } else { LevelFilter::WARN });
     let outcome = match &cli.command {
         Command::Run(command) => command.run(),
         Command::Validate(command) => command.run(),
