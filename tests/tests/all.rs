@@ -7,6 +7,7 @@ mod bounds;
 mod broker;
 mod crash;
 mod demo;
+mod deploy;
 mod licences;
 mod live;
 mod product;

@@ -88,6 +88,8 @@ pub(super) struct List {
 }
 
 /// Show what a server is doing, and for whom its clock waits
+///
+/// The exit code is 1 while the server rebuilds its state.
 #[derive(Debug, Args)]
 pub(super) struct Status {
     #[command(flatten)]
@@ -154,7 +156,8 @@ impl List {
 impl Status {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let answer = self.remote.ask(&Ask::Get, "/v1/status", &[])?;
-        show(&self.remote, &answer, status)
+        show(&self.remote, &answer, status)?;
+        Ok(if answer["ready"] == true { Outcome::Well } else { Outcome::NotWell })
     }
 }
 
