@@ -6,6 +6,7 @@
 //! benches/judge.rs       sightings to journeys to alerts
 //! benches/plate_join.rs  reads of 200 cameras, joined by plate and time
 //! benches/decode.rs      bytes to records
+//! benches/latency.rs     a frame to what is committed of it, under load
 //!
 //! race       who does the same work faster: contenders run in turn, medians and ratios are printed
 //! stopwatch  wall time, processor time, and that of the busiest thread
