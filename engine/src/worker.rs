@@ -1,7 +1,7 @@
 //! One worker: takes epochs into its dataflow, steps it, and on worker 0 hands over the rows of epochs that are complete.
 
 use std::any::Any;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -277,11 +277,15 @@ impl Desk {
     /// Tells how much each part remembers on this worker (the others have about as much each), and how long it has worked.
     fn tell_sizes(&self) {
         let Some(gauges) = &self.gauges else { return };
-        let size = |part: &Installed| (part.name.clone(), part.ends.gauges.iter().map(|gauge| gauge.rows.get()).sum());
-        let remembered = self.parts.iter().filter(|part| !part.ends.gauges.is_empty()).map(size).collect();
         let busy = self.profile.as_ref().map(Profile::busy).unwrap_or_default();
-        let busy_ms = |part: &Installed| Some((part.name.clone(), busy.get(&part.dataflow)?.as_millis() as u64));
-        let busy_ms = self.parts.iter().filter_map(busy_ms).collect();
+        let (mut remembered, mut busy_ms) = (BTreeMap::<String, usize>::new(), BTreeMap::<String, u64>::new());
+        for Installed { name, dataflow, ends, .. } in &self.parts {
+            // Two versions of a job may have parts of one name.
+            if !ends.gauges.is_empty() {
+                *remembered.entry(name.clone()).or_default() += ends.gauges.iter().map(|gauge| gauge.rows.get()).sum::<usize>();
+            }
+            *busy_ms.entry(name.clone()).or_default() += busy.get(dataflow).map_or(0, |busy| busy.as_millis() as u64);
+        }
         gauges.change(|figures| (figures.remembered, figures.busy_ms) = (remembered, busy_ms));
     }
 

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use clap::{Args, ValueEnum};
 use engine::plan::{Plan, REJECTED, Wire};
 
+use serde_json::Value;
+
+use super::remote::{Ask, DEFAULT_ADDRESS, Remote};
 use super::{Outcome, job, say};
 use crate::catalogue::{Step, span};
 
@@ -14,7 +17,8 @@ use crate::catalogue::{Step, span};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   giaolo graph city                              for Markdown: put it between ```mermaid and ```
-  giaolo graph city --format dot | dot -Tsvg > city.svg")]
+  giaolo graph city --format dot | dot -Tsvg > city.svg
+  giaolo graph city --live --format dot | dot -Tsvg > now.svg")]
 pub(super) struct Graph {
     /// A definition: a path, or the name of a ready job
     #[arg(value_name = "JOB")]
@@ -22,6 +26,9 @@ pub(super) struct Graph {
     /// How to draw it
     #[arg(long, value_enum, default_value_t = Format::Mermaid)]
     format: Format,
+    /// Show what a server's steps are doing: records taken, rows remembered, time worked
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = DEFAULT_ADDRESS)]
+    live: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -35,9 +42,14 @@ enum Format {
 impl Graph {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let (_, plan) = job::plan(&self.job)?;
+        let mut drawing = draw(&plan);
+        if let Some(server) = &self.live {
+            let status = Remote::at(server).ask(&Ask::Get, "/v1/status", &[])?;
+            drawing.boxes.iter_mut().for_each(|(id, name, text, _)| *text = live(&status["figures"], id, name).unwrap_or(text.clone()));
+        }
         say(&match self.format {
-            Format::Mermaid => mermaid(&plan),
-            Format::Dot => dot(&plan),
+            Format::Mermaid => mermaid(&drawing),
+            Format::Dot => dot(&plan.job, &drawing),
         })?;
         Ok(Outcome::Well)
     }
@@ -84,8 +96,26 @@ fn draw(plan: &Plan<Step>) -> Drawing {
     drawing
 }
 
-fn mermaid(plan: &Plan<Step>) -> String {
-    let drawing = draw(plan);
+/// What a server says of a box: of a source what was read, of a step what it remembers and has done, of an output what came out.
+fn live(figures: &Value, id: &str, name: &str) -> Option<String> {
+    let number = |field: &str| figures[field][name].as_u64();
+    if id.starts_with("step") {
+        let (remembered, busy_ms) = (number("remembered")?, number("busy_ms")?);
+        return Some(format!("{remembered} rows, worked {}", span(busy_ms)));
+    }
+    if id.starts_with("output") {
+        return Some(format!("{} rows written", number("rows").unwrap_or(0)));
+    }
+    let partitions = figures["partitions"].as_array()?.iter().filter(|partition| partition["topic"] == name);
+    let (mut records, mut lag_ms) = (0, 0);
+    for partition in partitions {
+        records += partition["records"].as_u64()?;
+        lag_ms = lag_ms.max(partition["lag_ms"].as_u64()?);
+    }
+    Some(format!("{records} records, {} behind", span(lag_ms)))
+}
+
+fn mermaid(drawing: &Drawing) -> String {
     let mut text = String::from("flowchart LR\n");
     for (id, first, second, shape) in &drawing.boxes {
         let (open, close) = if *shape == Shape::Topic { ("[(", ")]") } else { ("[", "]") };
@@ -98,9 +128,8 @@ fn mermaid(plan: &Plan<Step>) -> String {
     text
 }
 
-fn dot(plan: &Plan<Step>) -> String {
-    let drawing = draw(plan);
-    let mut text = format!("digraph {:?} {{\n  rankdir=LR;\n  node [fontname=\"sans-serif\"];\n", plan.job);
+fn dot(job: &str, drawing: &Drawing) -> String {
+    let mut text = format!("digraph {job:?} {{\n  rankdir=LR;\n  node [fontname=\"sans-serif\"];\n");
     for (id, first, second, shape) in &drawing.boxes {
         let shape = if *shape == Shape::Topic { "cylinder" } else { "box" };
         _ = writeln!(text, "  {id} [shape={shape}, label=\"{first}\\n{second}\"];");

@@ -31,6 +31,11 @@ pub(super) enum Ask<'a> {
 }
 
 impl Remote {
+    /// The server at an address.
+    pub(super) fn at(server: &str) -> Self {
+        Self { server: server.to_owned(), json: false }
+    }
+
     /// Asks the server; an answer that is not well becomes the error it tells.
     pub(super) fn ask(&self, ask: &Ask<'_>, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
