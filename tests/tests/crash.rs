@@ -31,7 +31,7 @@ fn recording() -> Recording {
 }
 
 /// A store by its name: `kafka:BROKERS`, else a file.
-fn open(store: &str) -> Arc<dyn TopicStore> {
+pub(crate) fn open(store: &str) -> Arc<dyn TopicStore> {
     match store.strip_prefix("kafka:") {
         Some(brokers) => {
             // A predecessor that was killed in a transaction is not waited for longer than this.

@@ -2,14 +2,17 @@
 //! alone and left alone.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 use city::broker::Broker;
 use city::changelog::Table;
-use city::{Plan, Recording};
+use city::{Plan, Random, Recording};
 use engine::server::{Config, Server, Submission};
 use engine::transport::local::LocalTransport;
 use engine::transport::{TopicStore, Transport};
@@ -17,6 +20,7 @@ use engine::{RunError, Settings};
 use jobs::comparison::{Comparison, Version};
 use jobs::shared::TrafficHost;
 
+use crate::crash::open;
 use crate::live::{connect, just_now, said};
 use crate::product::{TABLES, definition, feed, read_all, replay};
 
@@ -40,7 +44,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn begin(store: &Arc<dyn Transport>, recording: &Recording, folder: &tempfile::TempDir, workers: usize) -> Self {
+    fn begin(store: &Arc<dyn Transport>, recording: &Recording, folder: &Path, workers: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let city = serde_json::to_value(&recording.city).and_then(serde_json::from_value).unwrap();
         let config = Config {
@@ -49,7 +53,7 @@ impl Serving {
             source: Arc::clone(store),
             sink: Arc::clone(store),
             settings: Settings { workers, ..Settings::default() },
-            catalogue: folder.path().join("jobs.db"),
+            catalogue: folder.join("jobs.db"),
             stop: Arc::clone(&stop),
         };
         let host = TrafficHost { city: Some(Arc::new(city)), remember_ms: 3_600_000 };
@@ -95,7 +99,7 @@ fn two_jobs_and_a_restart(store: &Arc<impl TopicStore + 'static>) {
     let (place, folder) = (Arc::clone(store) as Arc<dyn Transport>, tempfile::tempdir().unwrap());
     let sizes = [recording.observations.len(), recording.signals.len(), recording.hotlist.len()];
     feed(store.as_ref(), &recording, |n, all| n < all / 2);
-    let serving = Serving::begin(&place, &recording, &folder, 1);
+    let serving = Serving::begin(&place, &recording, folder.path(), 1);
     serving.submit(definition(), false);
     serving.until(sizes.iter().map(|all| all / 2).sum());
     let plan = serving.server.plan("second.yaml", &second()).unwrap();
@@ -103,7 +107,7 @@ fn two_jobs_and_a_restart(store: &Arc<impl TopicStore + 'static>) {
     serving.submit(&second(), true);
     serving.end();
 
-    let serving = Serving::begin(&place, &recording, &folder, 2);
+    let serving = Serving::begin(&place, &recording, folder.path(), 2);
     feed(store.as_ref(), &recording, |n, all| n >= all / 2);
     serving.until(sizes.iter().sum());
     serving.end();
@@ -116,6 +120,74 @@ fn two_jobs_and_a_restart(store: &Arc<impl TopicStore + 'static>) {
     }
 }
 
+/// Where the server that is to be killed finds its store and its catalogue, how many workers it has, and what it is told.
+const STORE: &str = "SERVE_STORE";
+const FOLDER: &str = "SERVE_FOLDER";
+const WORKERS: &str = "SERVE_WORKERS";
+const SUBMIT: &str = "SERVE_SUBMIT";
+
+/// The map and the times of all that happens while a server is killed again and again.
+fn traffic(seed: u64) -> Recording {
+    just_now(&Plan::new(seed, 5, 240))
+}
+
+#[test]
+#[ignore = "the test below starts it, in a process of its own"]
+fn the_server_that_is_killed() {
+    let (store, folder) = (env::var(STORE).unwrap(), env::var(FOLDER).unwrap());
+    let place: Arc<dyn Transport> = open(&store);
+    let serving = Serving::begin(&place, &traffic(25), Path::new(&folder), env::var(WORKERS).unwrap().parse().unwrap());
+    match env::var(SUBMIT).unwrap().as_str() {
+        "first" => serving.submit(definition(), true),
+        "second" => serving.submit(&second(), true),
+        _ => {}
+    }
+    serving.thread.join().unwrap().unwrap();
+}
+
+fn spawn(store: &str, folder: &Path, workers: i64, submit: &str) -> Child {
+    let mut process = Command::new(env::current_exe().unwrap());
+    process.args(["--ignored", "--exact", "serve::the_server_that_is_killed", "--nocapture"]);
+    process.env(STORE, store).env(FOLDER, folder).env(WORKERS, workers.to_string()).env(SUBMIT, submit);
+    process.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// A server is killed so often, while traffic comes and jobs do; then it is left alone until it has taken everything.
+fn a_server_that_is_killed(name: &str, store: &Arc<impl TopicStore + 'static>, kills: usize) {
+    let (recording, folder, mut random) = (traffic(25), tempfile::tempdir().unwrap(), Random::of(3, 78));
+    let sizes = [recording.observations.len(), recording.signals.len(), recording.hotlist.len()];
+    for kill in 0..kills {
+        feed(store.as_ref(), &recording, |n, all| n >= all * kill / kills && n < all * (kill + 1) / kills);
+        let submit = match kill {
+            0 => "first",
+            kill if kill == kills / 3 => "second",
+            _ => "",
+        };
+        let mut process = spawn(name, folder.path(), random.range(1, 3), submit);
+        let least = if submit.is_empty() { 150 } else { 2_000 };
+        thread::sleep(Duration::from_millis(random.range(least, least + 900).unsigned_abs()));
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+    let place = Arc::clone(store) as Arc<dyn Transport>;
+    let serving = Serving::begin(&place, &recording, folder.path(), 2);
+    serving.until(sizes.iter().sum());
+    serving.end();
+    let replayed = replay(&recording, |_| ());
+    for topic in TABLES {
+        let (first, second) = (table(place.as_ref(), topic), table(place.as_ref(), &format!("{topic}-2")));
+        assert_eq!(said(&first), said(&replayed.table(topic)), "{topic}");
+        assert_eq!(said(&second), said(&first), "{topic} of the second job");
+    }
+}
+
+#[test]
+fn a_server_on_a_local_store_that_is_killed_thirty_times_loses_and_repeats_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("city.db");
+    a_server_that_is_killed(path.to_str().unwrap(), &Arc::new(LocalTransport::open(&path).unwrap()), 30);
+}
+
 #[test]
 fn a_comparison_tells_of_the_alerts_in_which_two_versions_differ_and_of_no_other() {
     let recording = just_now(&Plan::new(24, 6, 240));
@@ -125,7 +197,7 @@ fn a_comparison_tells_of_the_alerts_in_which_two_versions_differ_and_of_no_other
     let sizes = [recording.observations.len(), recording.signals.len(), recording.hotlist.len()];
     let lenient = second().replace("tolerance_kmh: 5", "tolerance_kmh: 30");
     assert_ne!(lenient, second());
-    let serving = Serving::begin(&place, &recording, &folder, 1);
+    let serving = Serving::begin(&place, &recording, folder.path(), 1);
     feed(store.as_ref(), &recording, |n, all| n < all / 2);
     serving.submit(definition(), true);
     serving.submit(&lenient, true);
