@@ -20,9 +20,9 @@ mod metrics;
 mod state;
 mod supervise;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::Sender;
@@ -38,7 +38,7 @@ use crate::epoch::Departure;
 use crate::flow::Program;
 use crate::gauges::{Figures, Gauges, wall_ms};
 use crate::plan::REJECTED;
-use crate::pump::roster::{Beginning, Command, NewPartition};
+use crate::pump::roster::{Beginning, Command, NewPartition, Version};
 use crate::settings::Settings;
 use crate::transport::{Transport, TransportError};
 
@@ -152,6 +152,8 @@ pub struct Server {
     host: Arc<dyn Host>,
     gauges: Arc<Gauges>,
     desk: Arc<Mutex<Desk>>,
+    /// Whether there may be a job whose beginning is not written down yet.
+    beginning: Arc<AtomicBool>,
 }
 
 /// What is done by one at a time.
@@ -161,6 +163,8 @@ struct Desk {
     commands: Option<Sender<Command>>,
     /// The topics that are read.
     topics: BTreeSet<String>,
+    /// Definitions that were planned: a definition's plan does not change while a server runs.
+    plans: BTreeMap<Version, Arc<Prepared>>,
 }
 
 impl Server {
@@ -169,8 +173,9 @@ impl Server {
     /// # Errors
     /// The catalogue cannot be opened.
     pub fn open(config: Config, host: Arc<dyn Host>) -> Result<Self, TransportError> {
-        let desk = Desk { catalogue: Catalogue::open(&config.catalogue)?, commands: None, topics: BTreeSet::new() };
-        Ok(Self { config, host, gauges: Arc::default(), desk: Arc::new(Mutex::new(desk)) })
+        let desk = Desk { catalogue: Catalogue::open(&config.catalogue)?, commands: None, topics: BTreeSet::new(), plans: BTreeMap::new() };
+        let (desk, beginning) = (Arc::new(Mutex::new(desk)), Arc::new(AtomicBool::new(true)));
+        Ok(Self { config, host, gauges: Arc::default(), desk, beginning })
     }
 
     /// Takes a job. It begins at once, or as soon as the server runs.
@@ -178,12 +183,12 @@ impl Server {
     /// # Errors
     /// The definition is not right, does not go with what runs, or a topic it reads is not there.
     pub fn submit(&self, file: &str, text: &str, submission: Submission) -> Result<JobView, ServerError> {
-        let prepared = self.host.prepare(file, text).map_err(ServerError::Problems)?;
+        let prepared = Arc::new(self.host.prepare(file, text).map_err(ServerError::Problems)?);
         let mut desk = self.lock();
         let before = desk.catalogue.job(&prepared.job)?.filter(|entry| entry.state.is_active());
         if let Some(entry) = &before {
             if entry.definition == prepared.definition {
-                return Ok(JobView { entry: entry.clone(), outputs: prepared.outputs });
+                return Ok(JobView { entry: entry.clone(), outputs: prepared.outputs.clone() });
             }
             if !submission.replace {
                 return Err(conflict(
@@ -192,7 +197,7 @@ impl Server {
                 ));
             }
         }
-        self.check_outputs(&desk, &prepared)?;
+        self.check_outputs(&mut desk, &prepared)?;
         let partitions = desk.new_partitions(&*self.config.source, &prepared.sources)?;
         let entry = Entry {
             job: prepared.job.clone(),
@@ -206,14 +211,27 @@ impl Server {
         if before.is_some() {
             desk.end(&prepared.job, Vec::new());
         }
-        let outputs = prepared.outputs.clone();
-        desk.order(Command::Begin(beginning(prepared, submission.tell_final, partitions)));
+        self.begin(&desk, &prepared, submission.tell_final, partitions);
         tracing::info!(job = entry.job, definition = entry.definition, "submitted");
-        Ok(JobView { entry, outputs })
+        Ok(JobView { entry, outputs: prepared.outputs.clone() })
+    }
+
+    /// Tells the pump to let a job begin; without one the catalogue tells the next.
+    fn begin(&self, desk: &Desk, prepared: &Prepared, tell_final: bool, partitions: Vec<NewPartition>) {
+        self.beginning.store(true, Ordering::Relaxed);
+        let Prepared { job, definition, program, outputs, .. } = prepared;
+        desk.order(Command::Begin(Beginning {
+            job: job.clone(),
+            definition: definition.clone(),
+            program: Arc::clone(program),
+            outputs: outputs.clone(),
+            tell_final,
+            partitions,
+        }));
     }
 
     /// Every output has one job that writes it, or is to when it is resumed.
-    fn check_outputs(&self, desk: &Desk, prepared: &Prepared) -> Result<(), ServerError> {
+    fn check_outputs(&self, desk: &mut Desk, prepared: &Prepared) -> Result<(), ServerError> {
         let holds = |entry: &&Entry| (entry.state.is_active() || entry.state == State::Paused) && entry.job != prepared.job;
         for entry in desk.catalogue.jobs()?.iter().filter(holds) {
             let others = self.prepared(desk, &entry.job, &entry.definition)?;
@@ -231,15 +249,15 @@ impl Server {
     /// # Errors
     /// There is no such job, or it does not run.
     pub fn stop(&self, job: &str) -> Result<JobView, ServerError> {
-        let desk = self.lock();
+        let mut desk = self.lock();
         let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
         if !desk.catalogue.turn(job, State::Stopped, None)? {
             return Err(conflict(format!("job {job:?} is {} and cannot be stopped", entry.state.name()), "`giaolo list` shows what runs"));
         }
-        let outputs = self.prepared(&desk, job, &entry.definition).map(|prepared| prepared.outputs).unwrap_or_default();
+        let outputs = self.prepared(&mut desk, job, &entry.definition).map(|prepared| prepared.outputs.clone()).unwrap_or_default();
         desk.end(job, outputs);
         tracing::info!(job, "stopped");
-        self.view(&desk, job)
+        self.view(&mut desk, job)
     }
 
     /// Lets a job rest; what it published stays as it is until it is resumed or stopped.
@@ -247,14 +265,14 @@ impl Server {
     /// # Errors
     /// There is no such job, or it does not run.
     pub fn pause(&self, job: &str) -> Result<JobView, ServerError> {
-        let desk = self.lock();
+        let mut desk = self.lock();
         let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
         if !desk.catalogue.turn(job, State::Paused, None)? {
             return Err(conflict(format!("job {job:?} is {} and cannot be paused", entry.state.name()), "`giaolo list` shows what runs"));
         }
         desk.end(job, Vec::new());
         tracing::info!(job, "paused");
-        self.view(&desk, job)
+        self.view(&mut desk, job)
     }
 
     /// Lets a job go on that rests: it tells what has changed meanwhile.
@@ -267,14 +285,14 @@ impl Server {
         if entry.state != State::Paused {
             return Err(conflict(format!("job {job:?} is {} and cannot be resumed", entry.state.name()), "only a paused job can be"));
         }
-        let prepared = self.prepared(&desk, job, &entry.definition)?;
-        self.check_outputs(&desk, &prepared)?;
+        let prepared = self.prepared(&mut desk, job, &entry.definition)?;
+        self.check_outputs(&mut desk, &prepared)?;
         let partitions = desk.new_partitions(&*self.config.source, &prepared.sources)?;
         desk.catalogue.turn(job, State::Submitted, None)?;
         // What became final meanwhile is news to who reads its outputs.
-        desk.order(Command::Begin(beginning(prepared, true, partitions)));
+        self.begin(&desk, &prepared, true, partitions);
         tracing::info!(job, "resumed");
-        self.view(&desk, job)
+        self.view(&mut desk, job)
     }
 
     /// All jobs, by name.
@@ -282,9 +300,9 @@ impl Server {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn jobs(&self) -> Result<Vec<JobView>, ServerError> {
-        let desk = self.lock();
+        let mut desk = self.lock();
         let names: Vec<String> = desk.catalogue.jobs()?.into_iter().map(|entry| entry.job).collect();
-        names.iter().map(|job| self.view(&desk, job)).collect()
+        names.iter().map(|job| self.view(&mut desk, job)).collect()
     }
 
     /// One job.
@@ -292,7 +310,7 @@ impl Server {
     /// # Errors
     /// There is no such job.
     pub fn job(&self, job: &str) -> Result<JobView, ServerError> {
-        self.view(&self.lock(), job)
+        self.view(&mut self.lock(), job)
     }
 
     /// A job's definition as it was submitted.
@@ -311,13 +329,13 @@ impl Server {
     /// The definition is not right.
     pub fn plan(&self, file: &str, text: &str) -> Result<serde_json::Value, ServerError> {
         let prepared = self.host.prepare(file, text).map_err(ServerError::Problems)?;
-        let desk = self.lock();
+        let mut desk = self.lock();
         let running = desk.catalogue.job(&prepared.job)?.filter(|entry| entry.state.is_active());
         let before = match &running {
-            Some(entry) => Some(self.prepared(&desk, &entry.job, &entry.definition)?),
+            Some(entry) => Some(self.prepared(&mut desk, &entry.job, &entry.definition)?),
             None => None,
         };
-        let known: BTreeSet<String> = self.active_parts(&desk)?;
+        let known: BTreeSet<String> = self.active_parts(&mut desk)?;
         let parts = prepared.program.parts().iter();
         let (shared, new): (Vec<_>, Vec<_>) = parts.partition(|part| known.contains(&part.key));
         let names = |parts: Vec<&crate::flow::Part>| parts.into_iter().map(|part| part.name.clone()).collect::<Vec<_>>();
@@ -332,7 +350,7 @@ impl Server {
             "replaces": running.map(|entry| entry.definition),
             "unchanged": before.as_ref().is_some_and(|before| before.definition == prepared.definition),
             "differs": before.map(|before| differences(&before.plan, &prepared.plan)),
-            "conflict": self.check_outputs(&desk, &prepared).err().map(|error| error.to_string()),
+            "conflict": self.check_outputs(&mut desk, &prepared).err().map(|error| error.to_string()),
             "plan": prepared.plan,
         }))
     }
@@ -349,18 +367,24 @@ impl Server {
         self.lock().commands.is_some() && !self.figures().replaying
     }
 
-    fn prepared(&self, desk: &Desk, job: &str, definition: &str) -> Result<Prepared, ServerError> {
+    fn prepared(&self, desk: &mut Desk, job: &str, definition: &str) -> Result<Arc<Prepared>, ServerError> {
+        let version = (job.to_owned(), definition.to_owned());
+        if let Some(known) = desk.plans.get(&version) {
+            return Ok(Arc::clone(known));
+        }
         let found = desk.catalogue.definition(job, definition)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
-        self.host.prepare(&found.file, &found.text).map_err(ServerError::Problems)
+        let prepared = Arc::new(self.host.prepare(&found.file, &found.text).map_err(ServerError::Problems)?);
+        desk.plans.insert(version, Arc::clone(&prepared));
+        Ok(prepared)
     }
 
-    fn view(&self, desk: &Desk, job: &str) -> Result<JobView, ServerError> {
+    fn view(&self, desk: &mut Desk, job: &str) -> Result<JobView, ServerError> {
         let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
-        let outputs = self.prepared(desk, job, &entry.definition).map(|prepared| prepared.outputs).unwrap_or_default();
+        let outputs = self.prepared(desk, job, &entry.definition).map(|prepared| prepared.outputs.clone()).unwrap_or_default();
         Ok(JobView { entry, outputs })
     }
 
-    fn active_parts(&self, desk: &Desk) -> Result<BTreeSet<String>, ServerError> {
+    fn active_parts(&self, desk: &mut Desk) -> Result<BTreeSet<String>, ServerError> {
         let mut parts = BTreeSet::new();
         for entry in desk.catalogue.jobs()?.iter().filter(|entry| entry.state.is_active()) {
             let prepared = self.prepared(desk, &entry.job, &entry.definition)?;
@@ -402,11 +426,6 @@ impl Desk {
         }
         Ok(partitions)
     }
-}
-
-fn beginning(prepared: Prepared, tell_final: bool, partitions: Vec<NewPartition>) -> Beginning {
-    let Prepared { job, definition, program, outputs, .. } = prepared;
-    Beginning { job, definition, program, outputs, tell_final, partitions }
 }
 
 fn conflict(message: String, hint: &str) -> ServerError {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, unbounded};
 
-use super::{Config, Prepared, Server, State, beginning};
+use super::{Config, Prepared, Server, State};
 use crate::flow::{Flow, Job};
 use crate::plan::REJECTED;
 use crate::pump::roster::{Command, Roster, Version};
@@ -104,13 +104,13 @@ impl Server {
     }
 
     /// Every version that the progress records name.
-    fn recall(&self, history: &[Progress]) -> Result<BTreeMap<Version, Prepared>, TransportError> {
-        let desk = self.lock();
+    fn recall(&self, history: &[Progress]) -> Result<BTreeMap<Version, Arc<Prepared>>, TransportError> {
+        let mut desk = self.lock();
         let mut known = BTreeMap::new();
         for change in history.iter().flat_map(|progress| &progress.changes) {
             let Some(definition) = &change.began else { continue };
             if let btree_map::Entry::Vacant(place) = known.entry((change.job.clone(), definition.clone())) {
-                let prepared = self.prepared(&desk, &change.job, definition).map_err(|error| {
+                let prepared = self.prepared(&mut desk, &change.job, definition).map_err(|error| {
                     TransportError::lasting(format!("a version of job {:?} that the progress names cannot be used: {error}", change.job))
                         .hint("The catalogue or the program is another than the one that ran here.")
                 })?;
@@ -132,24 +132,22 @@ impl Server {
         for (job, _) in running.iter().filter(|version| !wanted(version)) {
             // Stopped while the server was down, or failed. Who failed may be mended, and then goes on.
             let stopped = entries.iter().find(|entry| entry.job == *job && entry.state == State::Stopped);
-            let prepared = stopped.and_then(|entry| self.prepared(&desk, &entry.job, &entry.definition).ok());
-            desk.end(job, prepared.map(|prepared| prepared.outputs).unwrap_or_default());
+            let prepared = stopped.and_then(|entry| self.prepared(&mut desk, &entry.job, &entry.definition).ok());
+            desk.end(job, prepared.map(|prepared| prepared.outputs.clone()).unwrap_or_default());
         }
         for entry in entries.iter().filter(|entry| entry.state.is_active()) {
             if running.contains(&(entry.job.clone(), entry.definition.clone())) {
                 continue;
             }
-            let prepared = self.prepared(&desk, &entry.job, &entry.definition);
+            let prepared = self.prepared(&mut desk, &entry.job, &entry.definition);
             let begun = prepared.and_then(|prepared| {
                 let partitions = desk.new_partitions(&*self.config.source, &prepared.sources)?;
-                Ok(Command::Begin(beginning(prepared, entry.tell_final, partitions)))
+                self.begin(&desk, &prepared, entry.tell_final, partitions);
+                Ok(())
             });
-            match begun {
-                Ok(command) => desk.order(command),
-                Err(error) => {
-                    tracing::error!(job = entry.job, %error, "the job cannot begin");
-                    desk.catalogue.turn(&entry.job, State::Failed, Some(&error.to_string())).map_err(unusable)?;
-                }
+            if let Err(error) = begun {
+                tracing::error!(job = entry.job, %error, "the job cannot begin");
+                desk.catalogue.turn(&entry.job, State::Failed, Some(&error.to_string())).map_err(unusable)?;
             }
         }
         Ok(())
@@ -157,13 +155,17 @@ impl Server {
 
     /// Writes down which jobs have begun.
     fn confirm(&self) {
+        if !self.beginning.swap(false, Ordering::Relaxed) {
+            return;
+        }
         let running = self.gauges.figures().running;
         let desk = self.lock();
+        let mut waits = false;
         for entry in desk.catalogue.jobs().unwrap_or_default().iter().filter(|entry| entry.state == State::Submitted) {
-            if running.contains(&(entry.job.clone(), entry.definition.clone())) {
-                let _ = desk.catalogue.turn(&entry.job, State::Running, None);
-            }
+            let begun = running.contains(&(entry.job.clone(), entry.definition.clone()));
+            waits |= !begun || desk.catalogue.turn(&entry.job, State::Running, None).is_err();
         }
+        self.beginning.fetch_or(waits, Ordering::Relaxed);
     }
 }
 
