@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use operators::city::{JourneyParameters, LinkParameters, TrackParameters, assemble_journeys, link, track};
 use operators::rules::verbs::{self, AsOfJoinParameters, IntervalJoinParameters, SeriesParameters, SessionizeParameters};
-use operators::rules::{self, ClonedPlateParameters, ConditionError, HotlistParameters, RedLightParameters};
+use operators::rules::{self, CameraSilentParameters, ClonedPlateParameters, ConditionError, HotlistParameters, RedLightParameters};
 use operators::{Changes, Observed};
 use schemas::{City, Duration};
 
@@ -70,7 +70,7 @@ pub fn build<'scope>(
     let mut next = || inputs.next().unwrap_or_else(|| unreachable!("a plan gives every step all its inputs"));
     let alerts = match step.clone() {
         Step::Track(parameters) => {
-            let (sightings, rejected) = track(next().observations(), city, TrackParameters { lateness, ..parameters });
+            let (sightings, _, rejected) = track(next().observations(), city, TrackParameters { lateness, ..parameters });
             return vec![Port::Sightings(sightings), Port::Rejected(rejected)];
         }
         Step::Link(parameters) => {
@@ -93,7 +93,9 @@ pub fn build<'scope>(
             rules::hotlist(journeys, hotlist, city, HotlistParameters { lateness, ..parameters })
         }
         Step::ClonedPlate(parameters) => rules::cloned_plate(next().journeys(), city, ClonedPlateParameters { lateness, ..parameters }),
-        Step::CameraSilent(parameters) => rules::camera_silent(next().observations(), observed(), &city, &parameters),
+        Step::CameraSilent(parameters) => {
+            rules::camera_silent(next().observations(), observed(), &city, &CameraSilentParameters { lateness, ..parameters })
+        }
         Step::Custom(parameters) => match next() {
             Port::Journeys(journeys) => rules::custom(journeys, city, parameters),
             other => rules::custom(other.sightings(), city, parameters),

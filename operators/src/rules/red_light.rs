@@ -27,6 +27,10 @@ use crate::{Changes, Clock};
 
 const RULE: &str = "red_light";
 
+/// A light that has been red for longer than this is broken, or what it showed since was lost: nobody runs it. So nothing that
+/// is older need be known. No signal plan has a phase of more than a few minutes.
+pub const RED_MOST_MS: u64 = 3_600_000;
+
 /// How `red_light` decides.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -180,13 +184,14 @@ fn entry(sighting: &Sighting, map: &Map, through_ms: u64) -> Option<Entry> {
 /// assert_eq!(certain(10_499), None);             // within the grace
 /// assert_eq!(certain(10_699), Some(false));      // beyond it, but not whatever the errors are
 /// assert_eq!(certain(10_700), Some(true));
+/// assert_eq!(certain(3_620_000), None);          // for more than an hour: broken
 /// ```
 #[must_use]
 pub fn violation(entry: &Entry, at_stop: &Signal, beyond: &Signal, parameters: &RedLightParameters) -> Option<Violation> {
     let into_red_ms = entry.at_ms.checked_sub(at_stop.at_ms)?;
     let error_ms = entry.error_ms + u64::from(at_stop.error_ms);
     let grace_ms = parameters.grace.ms();
-    if at_stop.state != SignalState::Red || at_stop != beyond || into_red_ms < grace_ms {
+    if at_stop.state != SignalState::Red || at_stop != beyond || !(grace_ms..=RED_MOST_MS).contains(&into_red_ms) {
         return None;
     }
     let certain = error_ms <= parameters.error_most.ms() && into_red_ms >= grace_ms + error_ms;
