@@ -19,7 +19,8 @@ use rustc_hash::FxHashMap;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::flow::{Changes, Outbox};
+use crate::basis::{AsOf, Holdings, Ledger, fingerprint};
+use crate::flow::{Changes, Held, Outbox};
 use crate::transport::OutputRow;
 
 /// Whether a row may still change.
@@ -45,6 +46,10 @@ pub struct RowSpec<T> {
     pub id: Box<dyn Fn(&T) -> u64 + Send + Sync>,
     /// The latest event time that can still bear on it: its own evidence plus the windows it was chosen from.
     pub settles_ms: Box<dyn Fn(&T) -> u64 + Send + Sync>,
+    /// The earliest event time of all that it hangs on: its evidence, and what else was looked at to choose it.
+    pub begins_ms: Box<dyn Fn(&T) -> u64 + Send + Sync>,
+    /// The latest event time that can still bear on anything that rests on it, itself included: at least `settles_ms`.
+    pub rests_ms: Box<dyn Fn(&T) -> u64 + Send + Sync>,
     /// When it happened, for the header `ce_time`.
     pub at_ms: Box<dyn Fn(&T) -> u64 + Send + Sync>,
     /// The row with its revision and standing, in the output's format.
@@ -55,7 +60,13 @@ pub struct RowSpec<T> {
     pub content_type: &'static str,
 }
 
-/// Publishes a table; returns up to which moment that is done (exclusive).
+/// What becomes of a table: up to which moment that is done (exclusive), and what it rests on.
+pub(crate) struct Told {
+    pub(crate) done: Rc<Cell<u64>>,
+    pub(crate) basis: AsOf,
+}
+
+/// Publishes a table.
 pub(crate) fn publish<T: ExchangeData>(
     rows: Changes<'_, T>,
     output: &str,
@@ -63,10 +74,12 @@ pub(crate) fn publish<T: ExchangeData>(
     lateness_ms: u64,
     spec: RowSpec<T>,
     outbox: Outbox,
-) -> Rc<Cell<u64>> {
+) -> Told {
     let topic = Arc::new(Topic { output: output.to_owned(), job: job.to_owned(), spec });
-    let mut log = Changelog { topic, lateness_ms, rows: FxHashMap::default(), due: BTreeSet::new() };
-    deliver(
+    let ledger = Ledger::new();
+    let basis = ledger.as_of();
+    let mut log = Changelog { topic, lateness_ms, rows: FxHashMap::default(), due: BTreeSet::new(), ledger };
+    let done = deliver(
         rows,
         &format!("Publish {output}"),
         move |step, out: &mut Vec<(u64, Draft)>| match step {
@@ -74,7 +87,34 @@ pub(crate) fn publish<T: ExchangeData>(
             Step::Clock(now) => log.settle(now, out),
         },
         outbox,
-    )
+    );
+    Told { done, basis }
+}
+
+/// Keeps account of a table that is not published. Its rows are given as when their evidence begins, and until when on the
+/// clock something may rest on it.
+pub(crate) fn watch(rows: Changes<'_, (u64, u64)>) -> Told {
+    let mut ledger = Ledger::new();
+    let basis = ledger.as_of();
+    let logic = move |step: Step<'_, (u64, u64)>, _: &mut Vec<(u64, Draft)>| match step {
+        Step::Changes(now, changes) => {
+            ledger.pass(now);
+            changes.drain(..).filter(|(_, diff)| *diff > 0).for_each(|((begins, until), _)| ledger.rest(now, begins, until));
+        }
+        Step::Clock(now) => ledger.pass(now),
+    };
+    Told { done: deliver(rows, "Watch", logic, Outbox::default()), basis }
+}
+
+/// Keeps account of what a step holds.
+pub(crate) fn hold(held: Changes<'_, Held>) -> Told {
+    let mut holdings = Holdings::new();
+    let basis = holdings.as_of();
+    let logic = move |step: Step<'_, Held>, _: &mut Vec<(u64, Draft)>| match step {
+        Step::Changes(now, changes) => holdings.change(now, changes),
+        Step::Clock(now) => holdings.pass(now),
+    };
+    Told { done: deliver(held, "Hold", logic, Outbox::default()), basis }
 }
 
 /// Publishes rows that are only ever added; returns up to which moment that is done (exclusive).
@@ -157,6 +197,7 @@ struct Changelog<T> {
     rows: FxHashMap<u64, Entry<T>>,
     /// When entries become final, and when final and withdrawn ones are forgotten.
     due: BTreeSet<(u64, u64)>,
+    ledger: Ledger,
 }
 
 struct Entry<T> {
@@ -166,6 +207,13 @@ struct Entry<T> {
     settled: bool,
     /// The last moment at which it may still change.
     due: u64,
+}
+
+impl<T> Entry<T> {
+    /// What tells it from any other entry of this id, while it may still change.
+    fn print(&self, id: u64) -> u64 {
+        fingerprint([id, u64::from(self.revision), self.due])
+    }
 }
 
 impl<T: ExchangeData> Changelog<T> {
@@ -196,18 +244,32 @@ impl<T: ExchangeData> Changelog<T> {
         let revision = entry.map_or(0, |e| e.revision) + 1;
         let standing = if row.is_some() { Standing::Provisional } else { Standing::Withdrawn };
         out.push((now, self.draft(id, shown, revision, standing)));
-        if let Some(before) = self.rows.insert(id, Entry { row, revision, settled: false, due }) {
-            self.due.remove(&(before.due, id));
+        if let Some(row) = &row {
+            let until_ms = (self.topic.spec.rests_ms)(row).saturating_add(self.lateness_ms).max(due);
+            self.ledger.rest(now, (self.topic.spec.begins_ms)(row), until_ms);
         }
+        let entry = Entry { row, revision, settled: false, due };
+        let come = entry.print(id);
+        let gone = self.rows.insert(id, entry).map_or(0, |before| {
+            self.due.remove(&(before.due, id));
+            before.print(id)
+        });
+        self.ledger.open(now, gone, come);
         self.due.insert((due, id));
     }
 
     /// Makes final what nothing can bear on any more, and forgets what has been final or withdrawn for long.
     fn settle(&mut self, now: u64, out: &mut Vec<(u64, Draft)>) {
+        self.settle_rows(now, out);
+        self.ledger.pass(now);
+    }
+
+    fn settle_rows(&mut self, now: u64, out: &mut Vec<(u64, Draft)>) {
         while let Some((due, id)) = self.due.first().copied().filter(|(due, _)| *due < now) {
             self.due.remove(&(due, id));
-            let Some(mut entry) = self.rows.remove(&id) else { continue };
-            let Some(row) = entry.row.take().filter(|_| !entry.settled) else { continue };
+            let Some(mut entry) = self.rows.remove(&id).filter(|entry| !entry.settled) else { continue };
+            self.ledger.open(due + 1, entry.print(id), 0);
+            let Some(row) = entry.row.take() else { continue };
             entry.revision += 1;
             out.push((due + 1, self.draft(id, &row, entry.revision, Standing::Final)));
             // Kept a while so that a row that wrongly came again would be noticed, not published as new.

@@ -11,7 +11,8 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Input;
 use timely::dataflow::operators::core::input::Handle;
 
-use crate::changelog::{self, Draft, RowSpec};
+use crate::basis::AsOf;
+use crate::changelog::{self, Draft, RowSpec, Told};
 use crate::clock::{Untimely, judge};
 use crate::epoch::{Epoch, Moment, Slice};
 use crate::transport::RawRecord;
@@ -93,6 +94,19 @@ pub struct Mark {
     pub until_ms: u64,
 }
 
+/// Something a step holds that it does not show: kept account of with [`Flow::hold`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Held {
+    /// Whose it is; of each one thing is held at a time.
+    pub of: u64,
+    /// The earliest event time of the evidence for it.
+    pub begins_ms: u64,
+    /// When on the clock it is forgotten if nothing takes its place.
+    pub until_ms: u64,
+    /// What tells it from any other that might be held in its place.
+    pub print: u64,
+}
+
 /// Takes one source's records into the dataflow.
 pub(crate) trait Feed {
     fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice, first: usize);
@@ -105,6 +119,7 @@ pub(crate) trait Feed {
 pub(crate) struct Limits {
     pub(crate) lateness_ms: u64,
     pub(crate) max_skew_ms: u64,
+    pub(crate) memory_ms: u64,
 }
 
 /// Rows on their way to the committer, with the moment each came at; worker 0 alone has any.
@@ -121,15 +136,16 @@ pub struct Flow<'scope> {
     rejections: Changes<'scope, Rejection>,
     pub(crate) outbox: Outbox,
     pub(crate) done: Vec<Rc<Cell<u64>>>,
+    pub(crate) basis: Vec<AsOf>,
 }
 
 impl<'scope> Flow<'scope> {
     pub(crate) fn new(scope: Scope<'scope, u64>, job: &str, sources: Vec<String>, limits: Limits) -> Self {
         let (handle, stream) = scope.new_input();
         let rejected = Rc::new(RefCell::new(handle));
-        let (feeds, outbox, done) = (Vec::new(), Outbox::default(), Vec::new());
+        let (feeds, outbox, done, basis) = (Vec::new(), Outbox::default(), Vec::new(), Vec::new());
         let rejections = stream.as_collection();
-        let mut flow = Self { scope, sources, limits, job: job.to_owned(), feeds, rejected, rejections, outbox, done };
+        let mut flow = Self { scope, sources, limits, job: job.to_owned(), feeds, rejected, rejections, outbox, done, basis };
         flow.feeds.push((usize::MAX, Box::new(RejectedFeed(Rc::clone(&flow.rejected)))));
         flow
     }
@@ -188,8 +204,31 @@ impl<'scope> Flow<'scope> {
 
     /// Publishes a table as a changelog: revisions, and whether a row may still change.
     pub fn publish<T: ExchangeData>(&mut self, output: &str, rows: Changes<'scope, T>, spec: RowSpec<T>) {
-        let done = changelog::publish(rows, output, &self.job, self.limits.lateness_ms, spec, Rc::clone(&self.outbox));
-        self.done.push(done);
+        let told = changelog::publish(rows, output, &self.job, self.limits.lateness_ms, spec, Rc::clone(&self.outbox));
+        self.account(told);
+    }
+
+    /// Keeps account of a table that is not published, but on which others rest: a restart must rebuild it all the same.
+    /// The functions are those of a [`RowSpec`].
+    pub fn watch<T: ExchangeData>(
+        &mut self,
+        rows: Changes<'scope, T>,
+        begins_ms: impl Fn(&T) -> u64 + 'static,
+        rests_ms: impl Fn(&T) -> u64 + 'static,
+    ) {
+        let lateness_ms = self.limits.lateness_ms;
+        let told = changelog::watch(rows.map(move |row| (begins_ms(&row), rests_ms(&row).saturating_add(lateness_ms))));
+        self.account(told);
+    }
+
+    /// Keeps account of what a step holds without showing it: a restart must rebuild it, and it must then be the same.
+    pub fn hold(&mut self, held: Changes<'scope, Held>) {
+        self.account(changelog::hold(held));
+    }
+
+    fn account(&mut self, told: Told) {
+        self.done.push(told.done);
+        self.basis.push(told.basis);
     }
 
     /// Publishes rows that are only ever added: `encode` gives key and value.

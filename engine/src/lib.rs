@@ -6,6 +6,7 @@
 //! transport ─▶ pump (job clock, epochs) ─▶ workers (timely) ─▶ changelog ─▶ committer ─▶ transport
 //! ```
 
+mod basis;
 pub mod changelog;
 pub mod clock;
 pub mod definition;
@@ -19,6 +20,6 @@ pub mod transport;
 mod worker;
 
 pub use changelog::{RowSpec, Standing};
-pub use flow::{Flow, Job, Mark, Raw, Refusal, RefusalReason, Rejection};
+pub use flow::{Flow, Held, Job, Mark, Raw, Refusal, RefusalReason, Rejection};
 pub use run::{Binding, Report, Run, RunError};
 pub use settings::Settings;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use timely::worker::Worker;
 
+use crate::basis::{AsOf, Basis};
 use crate::changelog::Draft;
 use crate::epoch::{Epoch, Order};
 use crate::flow::{Feed, Flow, Job, Limits, Outbox};
@@ -18,8 +19,8 @@ const PARK: Duration = Duration::from_millis(5);
 
 /// What the workers tell the committer; rows are in order of their moments.
 pub(crate) enum Complete {
-    /// An epoch is complete.
-    Epoch(Arc<Epoch>, Vec<Draft>),
+    /// An epoch is complete, and this is what all that is open at its end rests on.
+    Epoch(Arc<Epoch>, Vec<Draft>, Basis),
     /// The input ended, and these rows came of it.
     End(Vec<Draft>),
     /// A worker panicked.
@@ -53,7 +54,15 @@ pub(crate) fn run(worker: &mut Worker, charge: &Charge, orders: &Receiver<Order>
     let mut desk = worker.dataflow_named::<u64, _, _>(&charge.name, |scope| {
         let mut flow = Flow::new(scope, &charge.name, charge.sources.clone(), charge.limits);
         charge.job.build(&mut flow);
-        Desk { feeds: flow.feeds, outbox: flow.outbox, done: flow.done, pending: VecDeque::new(), seen: vec![0; charge.sources.len()] }
+        Desk {
+            feeds: flow.feeds,
+            outbox: flow.outbox,
+            done: flow.done,
+            basis: flow.basis,
+            limits: charge.limits,
+            pending: VecDeque::new(),
+            seen: vec![0; charge.sources.len()],
+        }
     });
     loop {
         match orders.try_recv() {
@@ -85,6 +94,8 @@ struct Desk {
     feeds: Vec<(usize, Box<dyn Feed>)>,
     outbox: Outbox,
     done: Vec<Rc<Cell<u64>>>,
+    basis: Vec<AsOf>,
+    limits: Limits,
     pending: VecDeque<Arc<Epoch>>,
     /// Records of each source so far, by which they are shared among workers.
     seen: Vec<usize>,
@@ -119,7 +130,16 @@ impl Desk {
             ready.sort_by_key(|(time, _)| *time);
             let rows = ready.into_iter().map(|(_, row)| row).collect();
             // Without a committer the job has failed already; the workers are told to stop.
-            let _ = complete.send(Complete::Epoch(epoch, rows));
+            let _ = complete.send(Complete::Epoch(epoch, rows, self.basis(clock)));
         }
+    }
+
+    /// What the job rests on at a moment: on what is open, and on what may come late.
+    fn basis(&self, clock: u64) -> Basis {
+        let Limits { lateness_ms, memory_ms, .. } = self.limits;
+        // A job that does not say how long it remembers may rest on all there ever was.
+        let rests_on_ms = if memory_ms < lateness_ms { 0 } else { clock.saturating_sub(lateness_ms).saturating_sub(memory_ms) };
+        let late = Basis { rests_on_ms, ..Basis::NOTHING };
+        self.basis.iter().map(|basis| basis.at(clock)).fold(late, Basis::and)
     }
 }

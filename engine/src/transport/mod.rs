@@ -165,6 +165,13 @@ pub struct Progress {
     pub partitions: Vec<PartitionProgress>,
     /// The moments this commit covers: the clock, and how far each partition had been read when it was reached.
     pub ticks: Vec<Tick>,
+    /// No evidence older than this, milliseconds since the epoch, bears on anything that may still change. 0, which records of
+    /// earlier programs have, means that all there ever was may.
+    #[serde(default)]
+    pub rests_on_ms: u64,
+    /// A fingerprint of what may still change, to which a restart is held; `None` where none was taken.
+    #[serde(default)]
+    pub open: Option<u64>,
     /// Whether the job is done: a bounded replay that reached its end.
     pub finished: bool,
 }
@@ -184,6 +191,9 @@ pub struct PartitionProgress {
     pub count: u64,
     /// CRC-32 over the values of those records, one after the other.
     pub hash: u64,
+    /// The largest arrival time of those records, milliseconds since the epoch.
+    #[serde(default)]
+    pub arrival_ms: u64,
 }
 
 /// A moment of the job clock; the lists follow [`Progress::partitions`].

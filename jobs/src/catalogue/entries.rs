@@ -2,7 +2,9 @@
 //!
 //! The parameters' manual is the struct beside the operator; here it only meets its ports. The *window* says how long after
 //! an event further evidence may still change what the step says of it: 0 for rules that look at one journey or sighting,
-//! for whatever changes those is already in their windows.
+//! for whatever changes those is already in their windows. Some look further back for what was in force at the time: that too
+//! is bounded, so that a restart need not begin at the beginning. Of verbs whose decisions hang on each other without end,
+//! `suppress` counts anew every few windows and `sessionize` cuts, each at moments of the clock, for the same reason.
 
 use engine::definition::Parameters;
 use engine::plan::{Entry, InputPort, OutputPort, REJECTED, Reading};
@@ -12,7 +14,7 @@ use operators::rules::verbs::{
 };
 use operators::rules::{
     CameraSilentParameters, ClonedPlateParameters, CustomParameters, HotlistParameters, NoStoppingParameters, PointSpeedParameters,
-    RedLightParameters, SectionSpeedParameters, WrongWayParameters,
+    RedLightParameters, SectionSpeedParameters, WrongWayParameters, red_light,
 };
 use operators::stream::suppress_memory_ms;
 use schemars::JsonSchema;
@@ -65,7 +67,10 @@ pub(super) const ENTRIES: &[Entry<Step>] = &[
         ..rule::<PointSpeedParameters>("point_speed", "Raises an alert for every device reading above the limit.", &[one(&[SIGHTINGS])])
     },
     Entry {
-        read: |p| read(p, |red: &RedLightParameters| red.through.ms(), Step::RedLight),
+        read: |p| {
+            let reading = read(p, |red: &RedLightParameters| red.through.ms(), Step::RedLight)?;
+            Some(Reading { looks_back_ms: red_light::RED_MOST_MS, ..reading })
+        },
         ..rule::<RedLightParameters>(
             "red_light",
             "Raises an alert for every vehicle that ran a red light.",
@@ -97,7 +102,11 @@ pub(super) const ENTRIES: &[Entry<Step>] = &[
         )
     },
     Entry {
-        read: |p| read(p, |silent: &CameraSilentParameters| silent.silence.ms(), Step::CameraSilent),
+        read: |p| {
+            let reading = read(p, |silent: &CameraSilentParameters| silent.silence.ms(), Step::CameraSilent)?;
+            // What it says of a camera of which it did not see the last frame must be settled, a broken clock included.
+            Some(Reading { looks_back_ms: reading.window_ms.saturating_mul(2).saturating_add(60_000), ..reading })
+        },
         ..rule::<CameraSilentParameters>(
             "camera_silent",
             "Raises an alert for every silence of a camera of the city, judged by how far its source has been read.",
@@ -213,7 +222,7 @@ fn read<P: DeserializeOwned + Serialize>(
     if let Some(all) = canonical.as_object_mut() {
         all.remove(LATENESS);
     }
-    Some(Reading { window_ms: window_ms(&read), step: step(read), parameters: canonical })
+    Some(Reading { window_ms: window_ms(&read), looks_back_ms: 0, step: step(read), parameters: canonical })
 }
 
 /// The most a parameter of this name can be: a priority is of a hundred, a share of a thousand.

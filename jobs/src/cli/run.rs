@@ -130,6 +130,7 @@ pub(super) fn engine_run(
         source: planned.name.clone(),
         transport: Arc::clone(&source),
         topic: planned.topic.clone(),
+        table: planned.table,
     };
     let rejected = engine::plan::REJECTED.to_owned();
     let named = plan.outputs.iter().map(|output| output.topic.clone());
