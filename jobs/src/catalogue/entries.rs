@@ -14,7 +14,7 @@ use operators::rules::verbs::{
 };
 use operators::rules::{
     CameraSilentParameters, ClonedPlateParameters, CustomParameters, HotlistParameters, NoStoppingParameters, PointSpeedParameters,
-    RedLightParameters, SectionSpeedParameters, WrongWayParameters, red_light,
+    RedLightParameters, SectionSpeedParameters, WrongWayParameters,
 };
 use operators::stream::suppress_memory_ms;
 use schemars::JsonSchema;
@@ -67,10 +67,7 @@ pub(super) const ENTRIES: &[Entry<Step>] = &[
         ..rule::<PointSpeedParameters>("point_speed", "Raises an alert for every device reading above the limit.", &[one(&[SIGHTINGS])])
     },
     Entry {
-        read: |p| {
-            let reading = read(p, |red: &RedLightParameters| red.through.ms(), Step::RedLight)?;
-            Some(Reading { looks_back_ms: red_light::RED_MOST_MS, ..reading })
-        },
+        read: |p| read(p, |red: &RedLightParameters| red.through.ms(), Step::RedLight),
         ..rule::<RedLightParameters>(
             "red_light",
             "Raises an alert for every vehicle that ran a red light.",
@@ -102,11 +99,7 @@ pub(super) const ENTRIES: &[Entry<Step>] = &[
         )
     },
     Entry {
-        read: |p| {
-            let reading = read(p, |silent: &CameraSilentParameters| silent.silence.ms(), Step::CameraSilent)?;
-            // What it says of a camera of which it did not see the last frame must be settled, a broken clock included.
-            Some(Reading { looks_back_ms: reading.window_ms.saturating_mul(2).saturating_add(60_000), ..reading })
-        },
+        read: |p| read(p, |silent: &CameraSilentParameters| silent.silence.ms(), Step::CameraSilent),
         ..rule::<CameraSilentParameters>(
             "camera_silent",
             "Raises an alert for every silence of a camera of the city, judged by how far its source has been read.",
@@ -222,7 +215,18 @@ fn read<P: DeserializeOwned + Serialize>(
     if let Some(all) = canonical.as_object_mut() {
         all.remove(LATENESS);
     }
-    Some(Reading { window_ms: window_ms(&read), looks_back_ms: 0, step: step(read), parameters: canonical })
+    let (window_ms, step) = (window_ms(&read), step(read));
+    Some(Reading { window_ms, looks_back_ms: looks_back_ms(&step), step, parameters: canonical })
+}
+
+/// How much further back than its window a step looks for what was in force.
+fn looks_back_ms(step: &Step) -> u64 {
+    match step {
+        Step::RedLight(red) => red.red_most.ms(),
+        // What it says of a camera whose last frame it has not seen must be settled, a broken clock included.
+        Step::CameraSilent(silent) => silent.silence.ms().saturating_mul(2).saturating_add(60_000),
+        _ => 0,
+    }
 }
 
 /// The most a parameter of this name can be: a priority is of a hundred, a share of a thousand.
