@@ -113,7 +113,7 @@ impl Run {
             if history.last().is_some_and(|last| last.finished) {
                 return Ok(Report { finished: true, ..Report::default() });
             }
-            let start = Start::choose(history, &self.settings, times)?;
+            let start = Start::choose(history, times)?;
             let (further, told_to_stop) = (start.from.is_some(), self.stop.load(Ordering::Relaxed));
             match self.run_from(start, writer, observe) {
                 Err(RunError::Astray(job)) if further => {

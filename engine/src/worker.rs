@@ -136,10 +136,12 @@ impl Desk {
 
     /// What the job rests on at a moment: on what is open, and on what may come late.
     fn basis(&self, clock: u64) -> Basis {
-        let Limits { lateness_ms, memory_ms, .. } = self.limits;
+        let Limits { lateness_ms, memory_ms, max_skew_ms } = self.limits;
         // A job that does not say how long it remembers may rest on all there ever was.
         let rests_on_ms = if memory_ms < lateness_ms { 0 } else { clock.saturating_sub(lateness_ms).saturating_sub(memory_ms) };
         let late = Basis { rests_on_ms, ..Basis::NOTHING };
-        self.basis.iter().map(|basis| basis.at(clock)).fold(late, Basis::and)
+        let Basis { rests_on_ms, open } = self.basis.iter().map(|basis| basis.at(clock)).fold(late, Basis::and);
+        // What enters may be ahead of the clock by as much as clocks may be wrong.
+        Basis { rests_on_ms: rests_on_ms.saturating_sub(max_skew_ms), open }
     }
 }

@@ -34,7 +34,6 @@
 //! *Tables* (lists that are read whole) have no times: they are read from the first offset kept, and what stood at `k`
 //! enters at `k`. Whoever compacts their topics must leave alone what is younger than a restart reaches back.
 
-use crate::settings::Settings;
 use crate::transport::{Progress, TransportError};
 
 /// A restart: where it begins and what it replays. Of a new job: nothing of either.
@@ -51,9 +50,9 @@ impl Start {
     ///
     /// # Errors
     /// The history does not go back as far.
-    pub(crate) fn choose(mut history: Vec<Progress>, settings: &Settings, times: u64) -> Result<Self, TransportError> {
+    pub(crate) fn choose(mut history: Vec<Progress>, times: u64) -> Result<Self, TransportError> {
         let Some(last) = history.last().cloned() else { return Ok(Self::default()) };
-        let begin = safe_point(&history, settings, times);
+        let begin = last.since_ms(times).and_then(|since_ms| history.iter().rposition(|before| before.entered_until_ms() <= since_ms));
         let replay = history.split_off(begin.map_or(0, |k| k + 1));
         let start = Self { from: begin.and_then(|_| history.pop()), replay };
         let first = start.from.as_ref().map_or(0, |from| from.epoch);
@@ -63,20 +62,6 @@ impl Start {
             Some((found, wanted)) => Err(too_short(&last, wanted..found.epoch)),
         }
     }
-}
-
-/// The newest record at which a restart can begin that reaches so many `times` as far back as it need, by place.
-pub(crate) fn safe_point(history: &[Progress], settings: &Settings, times: u64) -> Option<usize> {
-    let last = history.last()?;
-    let back_ms = last.clock.saturating_sub(last.rests_on_ms).saturating_mul(times);
-    // What is taken may be ahead of the clock by what clocks differ.
-    let needed_ms = last.clock.checked_sub(back_ms.saturating_add(settings.max_skew_ms))?;
-    history.iter().rposition(|progress| entered_until_ms(progress) <= needed_ms)
-}
-
-/// The latest that can be said of the evidence that entered up to a record.
-fn entered_until_ms(progress: &Progress) -> u64 {
-    progress.partitions.iter().map(|partition| partition.event_ms).fold(progress.clock, u64::max)
 }
 
 fn too_short(last: &Progress, missing: std::ops::Range<u64>) -> TransportError {

@@ -117,8 +117,8 @@ pub trait Transport: Send + Sync {
 
 /// The one writer of a job.
 pub trait Writer: Send {
-    /// What was committed before, oldest first: the steps from which state is rebuilt. Empty for a new job, and for
-    /// transports that keep no progress.
+    /// What was committed before, oldest first: the steps from which state is rebuilt, at least as far back as the last of them
+    /// says a restart reaches ([`Progress::rests_on_ms`]). Empty for a new job, and for transports that keep no progress.
     ///
     /// # Errors
     /// It cannot be read, or is not ours to understand.
