@@ -68,7 +68,7 @@ impl Steps {
 
     /// The epoch before which nothing is needed any more once this record is committed, if it is time to ask.
     pub(super) fn needed(&mut self, progress: &Progress) -> Option<u64> {
-        let since_ms = progress.since_ms(TIMES).filter(|_| progress.epoch % EVERY == 0)?;
+        let since_ms = progress.since_ms(TIMES).filter(|_| progress.epoch.is_multiple_of(EVERY))?;
         let first = self.steps.partition_point(|(_, until_ms)| *until_ms <= since_ms).checked_sub(1)?;
         self.steps.drain(..first);
         self.steps.front().map(|(epoch, _)| *epoch)

@@ -213,7 +213,7 @@ pub struct InView {
     pub since_ms: u64,
     /// When on the job clock all of it is forgotten.
     pub until_ms: u64,
-    /// What tells it from any other view: which vehicles, where, and from how many boxes.
+    /// What tells it from any other view: which vehicles, and from how many boxes.
     pub print: u64,
 }
 

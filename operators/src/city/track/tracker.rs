@@ -92,15 +92,13 @@ impl Tracker {
         self.last_ms
     }
 
-    /// Since when the vehicle in view that has been there the longest is there, and a fingerprint of all that are: which,
-    /// where, and from how many boxes. `None` if nothing is in view.
+    /// Since when the vehicle in view that has been there the longest is there, and a fingerprint of all that are: which, and
+    /// from how many boxes. `None` if nothing is in view.
     #[must_use]
     pub fn in_view(&self) -> Option<(u64, u64)> {
-        let since_ms = self.vehicles.iter().map(Vehicle::from_ms).min()?;
-        let print = self.vehicles.iter().zip(&self.motions).fold(Id::of("in view"), |print, (vehicle, motion)| {
-            let [along, across] = motion.position().map(|cm| u64::from(cm.to_bits()));
-            print.number(vehicle.id().0).number(u64::from(vehicle.boxes())).number(along << 32 | across)
-        });
+        let since_ms = self.vehicles.iter().map(Vehicle::since_ms).min()?;
+        let print =
+            self.vehicles.iter().fold(Id::of("in view"), |print, vehicle| print.number(vehicle.id().0).number(u64::from(vehicle.boxes())));
         Some((since_ms, print.finish().0))
     }
 

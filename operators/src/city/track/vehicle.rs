@@ -179,7 +179,7 @@ impl Vehicle {
     }
 
     /// When it was first seen.
-    pub(super) fn from_ms(&self) -> u64 {
+    pub(super) fn since_ms(&self) -> u64 {
         self.from_ms
     }
 
