@@ -69,6 +69,8 @@ pub struct Report {
     pub commits: u64,
     /// The job clock, milliseconds since the epoch.
     pub clock: u64,
+    /// What a start from here would read again: all that entered since then, milliseconds since the epoch; 0: everything.
+    pub rests_on_ms: u64,
     /// Whether state is being rebuilt from what was read before.
     pub replaying: bool,
     /// Whether the input ended and everything is final.
@@ -103,7 +105,8 @@ impl Run {
     /// Runs the job until its input ends, it is told to stop, or it fails. `observe` is told after every commit.
     ///
     /// # Errors
-    /// A transport failed for good; progress of another definition was found; a worker panicked. What was committed stands.
+    /// A transport failed for good, or no longer has what is needed; progress of another definition was found; what was rebuilt
+    /// is not what there was; a worker panicked. What was committed stands.
     pub fn run(self, observe: &mut dyn FnMut(&Report)) -> Result<Report, RunError> {
         let mut times = 1;
         loop {
@@ -355,7 +358,7 @@ impl Committer<'_> {
             self.commit(group.rows, &progress)?;
             self.last.ticks.clear();
         }
-        self.report.finished = group.ended;
+        (self.report.finished, self.report.rests_on_ms) = (group.ended, self.last.rests_on_ms);
         for (epoch, _) in &group.epochs {
             self.report.replaying = epoch.replayed;
             self.report.replayed += if epoch.replayed { epoch.records as u64 } else { 0 };

@@ -6,6 +6,8 @@ mod sums;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::flow::Changes;
 use engine::transport::memory::MemoryTransport;
@@ -266,4 +268,55 @@ fn progress_of_an_earlier_program_means_that_everything_is_read_again() {
     }
     let read = read(&memory);
     assert_eq!(until(job(&memory, Stretches { published: true }), u64::MAX).unwrap().replayed, read);
+}
+
+/// Publishes every entry for itself; it settles soon.
+struct Each;
+
+impl Job for Each {
+    fn build<'scope>(&self, flow: &mut Flow<'scope>) {
+        let entries = flow.source("entries", decode, |entry| Some(entry.1));
+        flow.publish("sums", entries, spec(|row| row.1, 100));
+    }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+}
+
+/// Adds an entry every few milliseconds, each with a key of its own.
+fn trickle(memory: &MemoryTransport, entries: u64) -> JoinHandle<()> {
+    let memory = memory.clone();
+    thread::spawn(move || {
+        for key in 0..entries {
+            let entry = format!("{{\"key\":{key},\"at_ms\":{},\"value\":1}}", now_ms());
+            memory.append("entries", 0, now_ms(), entry.as_bytes());
+            thread::sleep(Duration::from_millis(4));
+        }
+    })
+}
+
+#[test]
+fn a_live_job_started_again_and_again_reads_only_the_last_moments_and_tells_all_once() {
+    const ENTRIES: u64 = 1_000;
+    let memory = MemoryTransport::default();
+    memory.create("entries", 0);
+    memory.create("factors", 0);
+    let writer = trickle(&memory, ENTRIES);
+    let (began, mut starts, mut replayed, mut told) = (Instant::now(), 0, 0, BTreeMap::new());
+    while told.len() < ENTRIES as usize || told.values().any(|revisions: &Vec<String>| revisions.len() < 2) {
+        assert!(began.elapsed() < Duration::from_secs(60), "{} of {ENTRIES} were told", told.len());
+        let mut run = job(&memory, Each);
+        run.settings =
+            Settings { lateness_ms: 300, memory_ms: 400, max_skew_ms: 50, idle_commit: Duration::from_millis(50), ..Settings::default() };
+        replayed = until(run, 12).unwrap().replayed;
+        cut(&memory);
+        (starts, told) = (starts + 1, revisions(&memory));
+    }
+    writer.join().unwrap();
+    assert!(starts > 5 && replayed < ENTRIES / 2, "the last of {starts} starts replayed {replayed} records");
+    for (key, revisions) in told {
+        let key = u64::from_str_radix(key.trim_start_matches("sums "), 16).unwrap();
+        assert_eq!(revisions, [format!("{key} 1 1 provisional"), format!("{key} 1 2 final")]);
+    }
 }

@@ -1,7 +1,7 @@
 //! The pump: reads the partitions, sets the job clock, cuts epochs, and stops reading when too much is in flight.
 //!
 //! ```text
-//! history ─▶ replay ─┐
+//! start ───▶ replay ─┐
 //!                    ├─▶ epochs ─▶ workers ─▶ committer
 //! readers ─▶ merged ─┤                           │
 //!         └▶ live ───┘ ◀── room for more ────────┘

@@ -2,9 +2,27 @@
 //!
 //! The parameters' manual is the struct beside the operator; here it only meets its ports. The *window* says how long after
 //! an event further evidence may still change what the step says of it: 0 for rules that look at one journey or sighting,
-//! for whatever changes those is already in their windows. Some look further back for what was in force at the time: that too
-//! is bounded, so that a restart need not begin at the beginning. Of verbs whose decisions hang on each other without end,
-//! `suppress` counts anew every few windows and `sessionize` cuts, each at moments of the clock, for the same reason.
+//! for whatever changes those is already in their windows.
+//!
+//! A restart rebuilds what is open from what entered lately (`engine::pump::start`), so every step must be such that what it says
+//! of an event depends on nothing that is older than the event by more than the sum of the windows up to it:
+//!
+//! | step | what of the past bears on a row |
+//! |---|---|
+//! | `track` | the vehicles in view with it: they count as open since they came into view, told or not |
+//! | `link` | sightings within the window; those compete, so one bond may hang on the next: see below |
+//! | `assemble_journeys` | the chain the journey lies in; it is remembered as long as its last sighting, and so is its row |
+//! | `red_light` | what the signal showed at the time: at most `red_most` old, else it is not known |
+//! | `hotlist`, `as_of_join` | the table, which is read whole; the journeys of a window |
+//! | `cloned_plate` | the sure reads of two windows; what it tells of is counted by windows of the clock |
+//! | `camera_silent` | the camera's last frame, until what was told of the silence is final; then it is as good as new |
+//! | `suppress` | five windows: a series is counted anew every four |
+//! | `deduplicate`, `interval_join` | one window |
+//! | `sessionize` | the longest session and two gaps: a longer series is cut at moments of the clock |
+//! | `retain`, `filter`, the other rules | nothing but the record itself |
+//!
+//! Where rows compete, a chain of decisions can reach further back than any window. It hardly ever does, and a restart that
+//! was begun too late for it is found out by the fingerprint of what is open, and begun earlier.
 
 use engine::definition::Parameters;
 use engine::plan::{Entry, InputPort, OutputPort, REJECTED, Reading};

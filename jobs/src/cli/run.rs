@@ -156,6 +156,7 @@ pub(super) fn read_city(file: &Path) -> anyhow::Result<City> {
 pub(super) fn report_json(report: &Report) -> serde_json::Value {
     serde_json::json!({
         "records": report.records, "bytes": report.bytes, "commits": report.commits, "clock_ms": report.clock,
+        "rests_on_ms": report.rests_on_ms, "replayed": report.replayed,
         "rows": report.rows, "replaying": report.replaying, "finished": report.finished,
     })
 }
