@@ -73,8 +73,17 @@ impl Dataflow {
         Spans {
             settles_ms: memory_ms.saturating_sub(lateness_ms),
             hangs_on_ms: reach_ms,
-            rests_ms: self.plan.memory_ms.saturating_sub(lateness_ms),
+            rests_ms: self.rests_ms(wire).saturating_sub(lateness_ms),
         }
+    }
+
+    /// The longest memory of all steps that are built on what flows there, and of the step it comes from.
+    fn rests_ms(&self, wire: Wire) -> u64 {
+        let Wire::Step { step, .. } = wire else { return self.plan.memory_ms };
+        let reads = |input: &Wire| matches!(input, Wire::Step { step: read, .. } if *read == step);
+        let users = self.plan.steps.iter().enumerate().filter(|(_, user)| user.inputs.iter().flatten().any(reads));
+        let users = users.map(|(user, _)| self.rests_ms(Wire::Step { step: user, port: 0 }));
+        users.fold(self.plan.steps[step].reach_ms, u64::max)
     }
 
     fn is_published(&self, wire: Wire) -> bool {
@@ -169,7 +178,7 @@ fn begins_ms((earliest_ms, _): Lasts, spans: Spans) -> u64 {
 }
 
 fn rests_ms((_, latest_ms): Lasts, spans: Spans) -> u64 {
-    latest_ms.saturating_add(spans.rests_ms.max(spans.settles_ms))
+    latest_ms.saturating_add(spans.rests_ms)
 }
 
 /// How a kind of rows is published, as JSON.
