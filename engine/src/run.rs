@@ -116,7 +116,7 @@ impl Run {
             if history.last().is_some_and(|last| last.finished) {
                 return Ok(Report { finished: true, ..Report::default() });
             }
-            let start = Start::choose(history, times)?;
+            let start = Start::choose(history, times).map_err(|error| begun_anew(error.into(), times))?;
             let (further, told_to_stop) = (start.from.is_some(), self.stop.load(Ordering::Relaxed));
             match self.run_from(start, writer, observe) {
                 Err(RunError::Astray(job)) if further => {
@@ -124,7 +124,7 @@ impl Run {
                     self.stop.store(told_to_stop, Ordering::Relaxed);
                     times *= 2;
                 }
-                ended => return ended,
+                ended => return ended.map_err(|error| begun_anew(error, times)),
             }
         }
     }
@@ -247,6 +247,18 @@ impl Run {
 fn known_event_ms(last: &Progress, partition: &Partition) -> u64 {
     let known = last.partitions.iter().find(|known| (&known.topic, known.partition) == (&partition.topic, partition.number));
     known.map_or(0, |known| known.event_ms)
+}
+
+/// An error of a restart that would not have come up, had it not been begun further back than need be.
+fn begun_anew(error: RunError, times: u64) -> RunError {
+    match error {
+        RunError::Transport(error) if times > 1 && !error.retry => {
+            let hint = error.hint.clone().unwrap_or_default();
+            let why = "It was begun so far back because what it rebuilt from less was not what there was when it stopped.";
+            error.hint(format!("{hint} {why}").trim_start()).into()
+        }
+        error => error,
+    }
 }
 
 /// An error of a restart that does not find what it needs says what that is.

@@ -126,12 +126,17 @@ fn read(memory: &MemoryTransport) -> u64 {
 
 /// Deletes all that the next start does not need, and says how much that was.
 fn cut(memory: &MemoryTransport) -> u64 {
+    cut_as(memory, memory)
+}
+
+/// The same, of another place, by what is needed here.
+fn cut_as(memory: &MemoryTransport, there: &MemoryTransport) -> u64 {
     let history = memory.clone().history().unwrap();
     let needed_ms = history.last().map_or(0, |last| last.rests_on_ms);
     let entered_ms = |progress: &Progress| progress.partitions.iter().map(|p| p.event_ms).fold(progress.clock, u64::max);
     let Some(from) = history.iter().rfind(|progress| entered_ms(progress) <= needed_ms) else { return 0 };
     let entries = from.partitions.iter().filter(|partition| partition.topic == "entries");
-    entries.map(|p| memory.forget("entries", p.partition, p.next_offset)).count();
+    entries.for_each(|p| there.forget("entries", p.partition, p.next_offset));
     from.partitions.iter().filter(|p| p.topic == "entries").map(|p| p.next_offset).sum()
 }
 
@@ -183,6 +188,21 @@ fn a_job_that_remembers_more_than_it_says_is_found_out_and_begins_further_back()
     let report = until(forgetful(&disturbed), u64::MAX).unwrap();
     assert!(report.replayed > FACTOR_LASTS - 50, "it began at the last {} records", report.replayed);
     assert_eq!(revisions(&disturbed), revisions(&undisturbed));
+}
+
+#[test]
+fn where_what_it_would_need_further_back_is_gone_it_says_so() {
+    let memory = stopped();
+    let mut anew = filled();
+    cut_as(&memory, &anew);
+    let mut history = memory.clone().history().unwrap();
+    if let Some(last) = history.last_mut() {
+        last.open = Some(7);
+    }
+    history.iter().for_each(|progress| anew.commit(&[], progress).unwrap());
+    let (message, hint) = refusal(&anew);
+    assert!(message.contains("entries"), "{message}");
+    assert!(hint.contains("begun so far back because what it rebuilt from less was not what there was"), "{hint}");
 }
 
 /// Says nothing of what it holds until the end, and tells the runtime of it.

@@ -169,9 +169,6 @@ impl<S> Plan<S> {
             .collect();
         let entries: Vec<_> = definition.steps.iter().map(|step| catalogue.entry(&step.entry.text)).collect();
         let kinds: Vec<_> = sources.iter().map(|source| source.as_ref().map(|source| source.kind)).collect();
-        let spans = |span: fn(&Reading<S>) -> u64| readings.iter().map(|reading| reading.as_ref().map_or(0, span)).collect::<Vec<u64>>();
-        let (windows, views) =
-            (spans(|reading| reading.window_ms), spans(|reading| reading.window_ms.saturating_add(reading.looks_back_ms)));
         let wiring = Wiring::of(definition, &entries, &kinds, catalogue, problems);
         for (number, (reading, entry)) in readings.iter().zip(&entries).enumerate() {
             let first = wiring.first_kinds[number];
@@ -181,8 +178,7 @@ impl<S> Plan<S> {
             }
         }
         check_resources(definition, catalogue, problems);
-        let memories = wiring.memories(&windows, definition.lateness_ms);
-        let reaches = wiring.memories(&views, definition.lateness_ms);
+        let (memories, reaches) = memories(&wiring, &readings, definition.lateness_ms);
         let examples = examples::check(definition, &wiring, catalogue, problems);
         if problems.any_error() {
             return None;
@@ -227,6 +223,15 @@ impl<S> Plan<S> {
         plan.hash = hash::of(&plan);
         Some(plan)
     }
+}
+
+/// How far back each step remembers: by the windows alone, and with what is looked back for beyond them.
+fn memories<S>(wiring: &Wiring, readings: &[Option<Reading<S>>], lateness_ms: u64) -> (Vec<u64>, Vec<u64>) {
+    let along = |span: fn(&Reading<S>) -> u64| {
+        let spans: Vec<u64> = readings.iter().map(|reading| reading.as_ref().map_or(0, span)).collect();
+        wiring.memories(&spans, lateness_ms)
+    };
+    (along(|reading| reading.window_ms), along(|reading| reading.window_ms.saturating_add(reading.looks_back_ms)))
 }
 
 /// Content that stands in place of a file must be what the file would hold.
