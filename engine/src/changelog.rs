@@ -20,7 +20,8 @@ use rustc_hash::FxHashMap;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::flow::{Changes, Outbox, Site};
+use crate::basis::{AsOf, Holdings, Ledger, fingerprint};
+use crate::flow::{Changes, Held, Outbox, Site};
 use crate::transport::OutputRow;
 
 /// Whether a row may still change.
@@ -46,6 +47,10 @@ pub struct RowSpec<T> {
     pub id: Box<dyn Fn(&T) -> u64 + Send + Sync>,
     /// The latest event time that can still bear on it: its own evidence plus the windows it was chosen from.
     pub settles_ms: Box<dyn Fn(&T) -> u64 + Send + Sync>,
+    /// The earliest event time of all that it hangs on: its evidence, and what else was looked at to choose it.
+    pub begins_ms: Box<dyn Fn(&T) -> u64 + Send + Sync>,
+    /// The latest event time that can still bear on anything that rests on it, itself included: at least `settles_ms`.
+    pub rests_ms: Box<dyn Fn(&T) -> u64 + Send + Sync>,
     /// When it happened, for the header `ce_time`.
     pub at_ms: Box<dyn Fn(&T) -> u64 + Send + Sync>,
     /// The row with its revision and standing, in the output's format.
@@ -61,22 +66,33 @@ pub struct RowSpec<T> {
 pub(crate) struct Opening {
     /// The last moment of history; 0 where there is none.
     pub(crate) at: u64,
+    /// When its job began the first time; 0 where it always was.
+    pub(crate) born: u64,
     /// Whether rows that were final by then are told.
     pub(crate) tell_final: bool,
 }
 
 /// What was published to an output, whatever its rows are.
-pub(crate) trait Ledger {
+pub(crate) trait Predecessor {
     /// Nobody will change what stands any more: it is final.
     fn close(&self, at: u64, out: &mut Vec<(u64, Draft)>);
+
+    /// Forgets rows for which no evidence can come any more and that nobody has to close; returns whether none is left.
+    fn forget(&self, clock: u64) -> bool;
 
     /// The same, to be looked into by who knows its rows.
     fn any(self: Rc<Self>) -> Rc<dyn Any>;
 }
 
-impl<T: ExchangeData> Ledger for RefCell<Changelog<T>> {
+impl<T: ExchangeData> Predecessor for RefCell<Changelog<T>> {
     fn close(&self, at: u64, out: &mut Vec<(u64, Draft)>) {
         self.borrow_mut().close(at, out);
+    }
+
+    fn forget(&self, clock: u64) -> bool {
+        let rows = &mut self.borrow_mut().rows;
+        rows.retain(|_, entry| entry.due >= clock || (!entry.settled && entry.row.is_some()));
+        rows.is_empty()
     }
 
     fn any(self: Rc<Self>) -> Rc<dyn Any> {
@@ -84,20 +100,25 @@ impl<T: ExchangeData> Ledger for RefCell<Changelog<T>> {
     }
 }
 
-/// Publishes a table; returns up to which moment that is done (exclusive), and the rows, for who may go on with them.
-pub(crate) fn publish<T: ExchangeData>(
-    rows: Changes<'_, T>,
-    output: &str,
-    site: &Site,
-    spec: RowSpec<T>,
-) -> (Rc<Cell<u64>>, Rc<dyn Ledger>) {
+/// What becomes of a table: up to which moment that is done (exclusive), and what it rests on.
+pub(crate) struct Told {
+    pub(crate) done: Rc<Cell<u64>>,
+    pub(crate) basis: AsOf,
+}
+
+/// Publishes a table; also gives its rows, for who may go on with them.
+pub(crate) fn publish<T: ExchangeData>(rows: Changes<'_, T>, output: &str, site: &Site, spec: RowSpec<T>) -> (Told, Rc<dyn Predecessor>) {
     let topic = Arc::new(Topic { output: output.to_owned(), job: site.job.clone(), spec });
-    let before = site.ledgers.borrow_mut().remove(output).and_then(|ledger| ledger.any().downcast::<RefCell<Changelog<T>>>().ok());
-    let before = before.map(|ledger| std::mem::take(&mut ledger.borrow_mut().rows)).unwrap_or_default();
+    let before = site.predecessors.borrow_mut().remove(output);
+    let before = before.and_then(|before| before.any().downcast::<RefCell<Changelog<T>>>().ok());
+    let before = before.map(|before| std::mem::take(&mut before.borrow_mut().rows)).unwrap_or_default();
     let history = (site.opening.at > 0).then_some(History { opening: site.opening, before });
-    let log = Changelog { topic, lateness_ms: site.limits.lateness_ms, rows: FxHashMap::default(), due: BTreeSet::new(), history };
+    let ledger = Ledger::new();
+    let basis = ledger.as_of();
+    let lateness_ms = site.limits.lateness_ms;
+    let log = Changelog { topic, lateness_ms, rows: FxHashMap::default(), due: BTreeSet::new(), history, ledger };
     let log = Rc::new(RefCell::new(log));
-    let ledger: Rc<dyn Ledger> = Rc::<RefCell<Changelog<T>>>::clone(&log);
+    let successor: Rc<dyn Predecessor> = Rc::<RefCell<Changelog<T>>>::clone(&log);
     let done = deliver(
         rows,
         &format!("Publish {output}"),
@@ -107,7 +128,33 @@ pub(crate) fn publish<T: ExchangeData>(
         },
         Rc::clone(&site.outbox),
     );
-    (done, ledger)
+    (Told { done, basis }, successor)
+}
+
+/// Keeps account of a table that is not published. Its rows are given as when their evidence begins, and until when on the
+/// clock something may rest on it.
+pub(crate) fn watch(rows: Changes<'_, (u64, u64)>) -> Told {
+    let mut ledger = Ledger::new();
+    let basis = ledger.as_of();
+    let logic = move |step: Step<'_, (u64, u64)>, _: &mut Vec<(u64, Draft)>| match step {
+        Step::Changes(now, changes) => {
+            ledger.pass(now);
+            changes.drain(..).filter(|(_, diff)| *diff > 0).for_each(|((begins, until), _)| ledger.rest(now, begins, until));
+        }
+        Step::Clock(now) => ledger.pass(now),
+    };
+    Told { done: deliver(rows, "Watch", logic, Outbox::default()), basis }
+}
+
+/// Keeps account of what a step holds.
+pub(crate) fn hold(held: Changes<'_, Held>) -> Told {
+    let mut holdings = Holdings::new();
+    let basis = holdings.as_of();
+    let logic = move |step: Step<'_, Held>, _: &mut Vec<(u64, Draft)>| match step {
+        Step::Changes(now, changes) => holdings.change(now, changes),
+        Step::Clock(now) => holdings.pass(now),
+    };
+    Told { done: deliver(held, "Hold", logic, Outbox::default()), basis }
 }
 
 /// Publishes rows that are only ever added; returns up to which moment that is done (exclusive).
@@ -192,6 +239,7 @@ struct Changelog<T> {
     due: BTreeSet<(u64, u64)>,
     /// While what comes is history.
     history: Option<History<T>>,
+    ledger: Ledger,
 }
 
 /// What is known of the time before a publisher speaks.
@@ -211,6 +259,13 @@ struct Entry<T> {
     closed: bool,
     /// The last moment at which it may still change.
     due: u64,
+}
+
+impl<T> Entry<T> {
+    /// What tells it from any other entry of this id, while it may still change.
+    fn print(&self, id: u64) -> u64 {
+        fingerprint([id, u64::from(self.revision), self.due])
+    }
 }
 
 impl<T: ExchangeData> Changelog<T> {
@@ -246,8 +301,18 @@ impl<T: ExchangeData> Changelog<T> {
             revision += 1;
             out.push((now, self.draft(id, shown, revision, standing)));
         }
-        if let Some(before) = self.rows.insert(id, Entry { row, revision, settled: false, closed: false, due }) {
+        if let Some(row) = &row {
+            let until_ms = (self.topic.spec.rests_ms)(row).saturating_add(self.lateness_ms).max(due);
+            self.ledger.rest(now, (self.topic.spec.begins_ms)(row), until_ms);
+        }
+        let entry = Entry { row, revision, settled: false, closed: false, due };
+        let come = entry.print(id);
+        let gone = self.rows.insert(id, entry).map_or(0, |before| {
             self.due.remove(&(before.due, id));
+            before.print(id)
+        });
+        if self.history.is_none() {
+            self.ledger.open(now, gone, come);
         }
         self.due.insert((due, id));
     }
@@ -265,7 +330,7 @@ impl<T: ExchangeData> Changelog<T> {
     }
 
     /// History ends: tells how what stands differs from what was told before.
-    fn open(&mut self, History { opening: Opening { at, tell_final }, mut before }: History<T>, out: &mut Vec<(u64, Draft)>) {
+    fn open(&mut self, History { opening: Opening { at, tell_final, .. }, mut before }: History<T>, out: &mut Vec<(u64, Draft)>) {
         self.settle_silently(at);
         let mut ids: Vec<u64> = self.rows.keys().chain(before.keys()).copied().collect();
         ids.sort_unstable();
@@ -274,6 +339,19 @@ impl<T: ExchangeData> Changelog<T> {
             match before.remove(&id) {
                 Some(told) => self.take_over(at, id, told, out),
                 None => self.introduce(at, id, tell_final, out),
+            }
+        }
+        self.take_account(at);
+    }
+
+    /// What stands open at the end of history counts as open from now on.
+    fn take_account(&mut self, at: u64) {
+        let Self { topic, lateness_ms, rows, ledger, .. } = self;
+        for (id, entry) in rows.iter().filter(|(_, entry)| !entry.settled) {
+            ledger.open(at, 0, entry.print(*id));
+            if let Some(row) = &entry.row {
+                let until_ms = (topic.spec.rests_ms)(row).saturating_add(*lateness_ms).max(entry.due);
+                ledger.rest(at, (topic.spec.begins_ms)(row), until_ms);
             }
         }
     }
@@ -359,10 +437,16 @@ impl<T: ExchangeData> Changelog<T> {
         if self.history.is_some() {
             return;
         }
+        self.settle_rows(now, out);
+        self.ledger.pass(now);
+    }
+
+    fn settle_rows(&mut self, now: u64, out: &mut Vec<(u64, Draft)>) {
         while let Some((due, id)) = self.due.first().copied().filter(|(due, _)| *due < now) {
             self.due.remove(&(due, id));
-            let Some(mut entry) = self.rows.remove(&id) else { continue };
-            let Some(row) = entry.row.take().filter(|_| !entry.settled) else { continue };
+            let Some(mut entry) = self.rows.remove(&id).filter(|entry| !entry.settled) else { continue };
+            self.ledger.open(due + 1, entry.print(id), 0);
+            let Some(row) = entry.row.take() else { continue };
             entry.revision += 1;
             out.push((due + 1, self.draft(id, &row, entry.revision, Standing::Final)));
             // Kept a while so that a row that wrongly came again would be noticed, not published as new.

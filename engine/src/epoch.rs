@@ -72,6 +72,8 @@ pub(crate) struct Launch {
     pub(crate) sources: Arc<Vec<String>>,
     /// The job clock by then.
     pub(crate) at: u64,
+    /// The job clock when it began the first time.
+    pub(crate) born: u64,
     /// Whether it tells what is final by then.
     pub(crate) tell_final: bool,
 }

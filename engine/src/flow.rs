@@ -14,7 +14,8 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Input;
 use timely::dataflow::operators::core::input::Handle;
 
-use crate::changelog::{self, Draft, Ledger, Opening, RowSpec};
+use crate::basis::AsOf;
+use crate::changelog::{self, Draft, Opening, Predecessor, RowSpec, Told};
 use crate::clock::{Untimely, judge};
 use crate::epoch::{Epoch, Moment, Slice};
 use crate::share::{Flowing, Gauge, Keep, Pipe, Tap, tap};
@@ -126,6 +127,19 @@ pub struct Mark {
     pub until_ms: u64,
 }
 
+/// Something a step holds that it does not show: kept account of with [`Flow::hold`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Held {
+    /// Whose it is; of each one thing is held at a time.
+    pub of: u64,
+    /// The earliest event time of the evidence for it.
+    pub begins_ms: u64,
+    /// When on the clock it is forgotten if nothing takes its place.
+    pub until_ms: u64,
+    /// What tells it from any other that might be held in its place.
+    pub print: u64,
+}
+
 /// Takes one source's records into the dataflow.
 pub(crate) trait Feed {
     fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice, first: usize);
@@ -140,13 +154,24 @@ pub struct Limits {
     pub lateness_ms: u64,
     /// How far ahead of its arrival its event time may be, milliseconds.
     pub max_skew_ms: u64,
+    /// How far back what the job says may rest on evidence, milliseconds.
+    pub memory_ms: u64,
+}
+
+impl Limits {
+    /// As wide as both.
+    pub(crate) fn widen(&mut self, other: Self) {
+        self.lateness_ms = self.lateness_ms.max(other.lateness_ms);
+        self.max_skew_ms = self.max_skew_ms.max(other.max_skew_ms);
+        self.memory_ms = self.memory_ms.max(other.memory_ms);
+    }
 }
 
 /// Rows on their way to the committer, with the moment each came at; worker 0 alone has any.
 pub(crate) type Outbox = Rc<RefCell<Vec<(u64, Draft)>>>;
 
 /// What was published to each output by a job that has ended, for the one that goes on with it.
-pub(crate) type Ledgers = Rc<RefCell<BTreeMap<String, Rc<dyn Ledger>>>>;
+pub(crate) type Predecessors = Rc<RefCell<BTreeMap<String, Rc<dyn Predecessor>>>>;
 
 /// Where a dataflow is built, and for whom.
 #[derive(Clone)]
@@ -156,7 +181,7 @@ pub(crate) struct Site {
     pub(crate) sources: Arc<Vec<String>>,
     pub(crate) limits: Limits,
     pub(crate) outbox: Outbox,
-    pub(crate) ledgers: Ledgers,
+    pub(crate) predecessors: Predecessors,
     pub(crate) opening: Opening,
 }
 
@@ -170,7 +195,9 @@ pub(crate) struct Ends {
     /// Up to which moment each publisher is done (exclusive).
     pub(crate) done: Vec<Rc<Cell<u64>>>,
     /// What is published, by output.
-    pub(crate) ledgers: Vec<(String, Rc<dyn Ledger>)>,
+    pub(crate) published: Vec<(String, Rc<dyn Predecessor>)>,
+    /// What the dataflow rests on.
+    pub(crate) basis: Vec<AsOf>,
 }
 
 /// A dataflow in the making.
@@ -205,7 +232,7 @@ impl<'scope> Flow<'scope> {
         let (handle, stream) = self.scope.new_input();
         let (index, peers) = (self.scope.index(), self.scope.peers());
         let rejected = Rc::clone(&self.rejected);
-        let (limits, born) = (self.site.limits, self.site.opening.at);
+        let (limits, born) = (self.site.limits, self.site.opening.born);
         self.add(name, Box::new(RecordFeed { handle, decode, event_ms, rejected, limits, born, index, peers }));
         stream.as_collection()
     }
@@ -246,9 +273,32 @@ impl<'scope> Flow<'scope> {
 
     /// Publishes a table as a changelog: revisions, and whether a row may still change.
     pub fn publish<T: ExchangeData>(&mut self, output: &str, rows: Changes<'scope, T>, spec: RowSpec<T>) {
-        let (done, ledger) = changelog::publish(rows, output, &self.site, spec);
-        self.ends.done.push(done);
-        self.ends.ledgers.push((output.to_owned(), ledger));
+        let (told, rows) = changelog::publish(rows, output, &self.site, spec);
+        self.account(told);
+        self.ends.published.push((output.to_owned(), rows));
+    }
+
+    /// Keeps account of a table that is not published, but on which others rest: a restart must rebuild it all the same.
+    /// The functions are those of a [`RowSpec`].
+    pub fn watch<T: ExchangeData>(
+        &mut self,
+        rows: Changes<'scope, T>,
+        begins_ms: impl Fn(&T) -> u64 + 'static,
+        rests_ms: impl Fn(&T) -> u64 + 'static,
+    ) {
+        let lateness_ms = self.site.limits.lateness_ms;
+        let told = changelog::watch(rows.map(move |row| (begins_ms(&row), rests_ms(&row).saturating_add(lateness_ms))));
+        self.account(told);
+    }
+
+    /// Keeps account of what a step holds without showing it: a restart must rebuild it, and it must then be the same.
+    pub fn hold(&mut self, held: Changes<'scope, Held>) {
+        self.account(changelog::hold(held));
+    }
+
+    fn account(&mut self, told: Told) {
+        self.ends.done.push(told.done);
+        self.ends.basis.push(told.basis);
     }
 
     /// Publishes rows that are only ever added: `encode` gives key and value.

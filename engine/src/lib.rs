@@ -6,6 +6,7 @@
 //! transport ─▶ pump (job clock, epochs) ─▶ workers (timely) ─▶ changelog ─▶ committer ─▶ transport
 //! ```
 
+mod basis;
 pub mod changelog;
 pub mod clock;
 pub mod definition;
@@ -23,6 +24,6 @@ pub mod transport;
 mod worker;
 
 pub use changelog::{RowSpec, Standing};
-pub use flow::{Flow, Job, Limits, Mark, Part, Program, Raw, Refusal, RefusalReason, Rejection, Shelf};
+pub use flow::{Flow, Held, Job, Limits, Mark, Part, Program, Raw, Refusal, RefusalReason, Rejection, Shelf};
 pub use run::{Binding, Report, Run, RunError};
 pub use settings::Settings;

@@ -9,14 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use crate::basis::Basis;
 use crate::changelog::Draft;
 use crate::epoch::{Epoch, Order, Partition};
 use crate::flow::{Job, Limits};
 use crate::gauges::{Figures, Gauges};
 use crate::pump::roster::Roster;
-use crate::pump::{Lane, Pump, growth};
+use crate::pump::{Lane, Pump, Start, growth};
 use crate::settings::Settings;
-use crate::transport::{OutputRow, PartitionProgress, Progress, Transport, TransportError, Writer};
+use crate::transport::{Change, OutputRow, PartitionProgress, Progress, Transport, TransportError, Writer};
 use crate::worker::{self, Charge, Complete, Failure};
 
 /// The shape of progress records this engine writes.
@@ -31,6 +32,8 @@ pub struct Binding {
     pub transport: Arc<dyn Transport>,
     /// The topic there.
     pub topic: String,
+    /// Whether it is a table ([`Flow::table`](crate::Flow::table)): then a restart reads it from the first record kept.
+    pub table: bool,
 }
 
 /// Everything a run needs.
@@ -58,6 +61,8 @@ pub struct Run {
 pub struct Report {
     /// Records read, replayed ones included.
     pub records: u64,
+    /// Records read again to rebuild state, those of tables included.
+    pub replayed: u64,
     /// Bytes read.
     pub bytes: u64,
     /// Rows committed, by output.
@@ -66,6 +71,8 @@ pub struct Report {
     pub commits: u64,
     /// The job clock, milliseconds since the epoch.
     pub clock: u64,
+    /// What a start from here would read again: all that entered since then, milliseconds since the epoch; 0: everything.
+    pub rests_on_ms: u64,
     /// Whether state is being rebuilt from what was read before.
     pub replaying: bool,
     /// Whether the input ended and everything is final.
@@ -88,6 +95,9 @@ pub enum RunError {
         /// Hash of the definition to be run.
         ours: String,
     },
+    /// What a restart rebuilt is not what there was, however far back it began.
+    #[error("what job {0:?} rebuilt from its topics is not what it had when it stopped")]
+    Astray(String),
     /// A worker panicked, which is our own bug.
     #[error("a worker of job {name:?} failed{}: {message}", part.as_ref().map(|part| format!(" in {part:?}")).unwrap_or_default())]
     Worker {
@@ -106,35 +116,46 @@ impl Run {
     /// Runs the job until its input ends, it is told to stop, or it fails. `observe` is told after every commit.
     ///
     /// # Errors
-    /// A transport failed for good; progress of another definition was found; a worker panicked. What was committed stands.
+    /// A transport failed for good, or no longer has what is needed; progress of another definition was found; what was rebuilt
+    /// is not what there was; a worker panicked. What was committed stands.
     pub fn run(self, observe: &mut dyn FnMut(&Report)) -> Result<Report, RunError> {
-        let mut writer = self.sink.writer(&self.name, &self.outputs)?;
-        let history = writer.history()?;
-        self.go_on(writer, history, None, observe)
+        let mut times = 1;
+        loop {
+            let mut writer = self.sink.writer(&self.name, &self.outputs)?;
+            let history = writer.history()?;
+            check(&self.name, &self.definition, &history)?;
+            if history.last().is_some_and(|last| last.finished) {
+                return Ok(Report { finished: true, ..Report::default() });
+            }
+            let start = Start::choose(history, times).map_err(|error| begun_anew(error.into(), times))?;
+            let (further, told_to_stop) = (start.from.is_some(), self.stop.load(Ordering::Relaxed));
+            match self.run_from(start, writer, None, observe) {
+                Err(RunError::Astray(job)) if further => {
+                    tracing::warn!(job, "what was rebuilt is not what there was; beginning further back");
+                    self.stop.store(told_to_stop, Ordering::Relaxed);
+                    times *= 2;
+                }
+                ended => return ended.map_err(|error| begun_anew(error, times)),
+            }
+        }
     }
 
     /// Runs the job from where its progress says; `serving` where jobs come and go while it runs.
-    pub(crate) fn go_on(
-        self,
+    pub(crate) fn run_from(
+        &self,
+        start: Start,
         writer: Box<dyn Writer>,
-        history: Vec<Progress>,
         serving: Option<Serving>,
         observe: &mut dyn FnMut(&Report),
     ) -> Result<Report, RunError> {
-        self.check(&history)?;
-        let mut report = Report::default();
-        if history.last().is_some_and(|last| last.finished) {
-            report.finished = true;
-            return Ok(report);
-        }
-        let (partitions, lanes) = self.open(&history)?;
+        let (partitions, lanes) = self.open(&start)?;
         let partitions = Arc::new(partitions);
         let (complete, completed) = unbounded();
         let (freed, committed) = unbounded();
         let (roster, gauges) = serving.map_or((None, None), |serving| (Some(serving.roster), Some(serving.gauges)));
         let (guards, workers) = self.start_workers(&complete, gauges.as_ref())?;
         drop(complete);
-        let last = history.last().cloned().unwrap_or_default();
+        let last = start.replay.last().cloned().unwrap_or_default();
         let epoch = last.epoch;
         let event_ms = partitions.iter().map(|partition| known_event_ms(&last, partition)).collect();
         let (found, grown) = unbounded();
@@ -158,9 +179,11 @@ impl Run {
             roster,
             gauges: gauges.clone(),
         };
-        let pump = std::thread::Builder::new().name("pump".into()).spawn(move || pump.run(&history));
+        let pump = std::thread::Builder::new().name("pump".into()).spawn(move || pump.run(&start));
         let pump = pump.map_err(no_thread)?;
-        let mut committer = Committer { run: &self, writer, epoch, event_ms, last, report, freed, gauges };
+        let running = last.running.clone();
+        let report = Report::default();
+        let mut committer = Committer { run: self, writer, epoch, event_ms, last, running, report, freed, gauges };
         let result = committer.work(&completed, observe);
         self.stop.store(true, Ordering::Relaxed);
         let Committer { report, freed, .. } = committer;
@@ -171,8 +194,14 @@ impl Run {
             watcher.join().map_err(|_| failed("the look-out for partitions"))?;
         }
         let workers_ended: Vec<_> = guards.join().into_iter().collect();
-        result?;
-        ending?;
+        // Where the topics are not what they were, that is why what came of them is not.
+        if !matches!(result, Err(RunError::Astray(_))) {
+            result?;
+            ending?;
+        } else {
+            ending?;
+            result?;
+        }
         match workers_ended.into_iter().find_map(Result::err) {
             Some(message) => Err(self.failed(Failure { message, ..Failure::default() })),
             None => Ok(report),
@@ -183,23 +212,20 @@ impl Run {
         RunError::Worker { name: self.name.clone(), message, part, jobs }
     }
 
-    fn check(&self, history: &[Progress]) -> Result<(), RunError> {
-        match history.last() {
-            Some(last) if last.definition != self.definition => {
-                Err(RunError::OtherDefinition { name: self.name.clone(), theirs: last.definition.clone(), ours: self.definition.clone() })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Opens all partitions of all sources, from the first offset kept.
-    fn open(&self, _history: &[Progress]) -> Result<(Vec<Partition>, Vec<Lane>), TransportError> {
+    /// Opens all partitions of all sources: where the start says, or from the first offset kept.
+    fn open(&self, start: &Start) -> Result<(Vec<Partition>, Vec<Lane>), TransportError> {
         let (mut partitions, mut lanes) = (Vec::new(), Vec::new());
         for (source, binding) in self.sources.iter().enumerate() {
             for number in binding.transport.partitions(&binding.topic)? {
                 let partition = Partition { source, topic: binding.topic.clone(), number };
-                let reader = binding.transport.reader(&binding.topic, number, 0)?;
-                lanes.push(Lane::new(partitions.len(), &partition, reader));
+                let known = start.from.iter().filter(|_| !binding.table).flat_map(|from| &from.partitions);
+                let known = known.into_iter().find(|known| (&known.topic, known.partition) == (&partition.topic, number));
+                let reader = binding.transport.reader(&binding.topic, number, known.map_or(0, |known| known.next_offset));
+                let lane = Lane::new(partitions.len(), &partition, reader.map_err(|error| needed(error, start))?).of_table(binding.table);
+                lanes.push(match known {
+                    Some(known) => lane.resumed(known),
+                    None => lane,
+                });
                 partitions.push(partition);
             }
         }
@@ -216,7 +242,11 @@ impl Run {
             job: Arc::clone(&self.job),
             name: self.name.clone(),
             sources: self.sources.iter().map(|binding| binding.source.clone()).collect(),
-            limits: Limits { lateness_ms: self.settings.lateness_ms, max_skew_ms: self.settings.max_skew_ms },
+            limits: Limits {
+                lateness_ms: self.settings.lateness_ms,
+                max_skew_ms: self.settings.max_skew_ms,
+                memory_ms: self.settings.memory_ms,
+            },
             gauges: gauges.cloned(),
             broken: Arc::default(),
         };
@@ -235,10 +265,42 @@ impl Run {
     }
 }
 
+/// Progress of another definition is not gone on with.
+pub(crate) fn check(name: &str, definition: &str, history: &[Progress]) -> Result<(), RunError> {
+    match history.last() {
+        Some(last) if last.definition != definition => {
+            Err(RunError::OtherDefinition { name: name.to_owned(), theirs: last.definition.clone(), ours: definition.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The largest event time read from a partition before; its place among them may be another now.
 fn known_event_ms(last: &Progress, partition: &Partition) -> u64 {
     let known = last.partitions.iter().find(|known| (&known.topic, known.partition) == (&partition.topic, partition.number));
     known.map_or(0, |known| known.event_ms)
+}
+
+/// An error of a restart that would not have come up, had it not been begun further back than need be.
+fn begun_anew(error: RunError, times: u64) -> RunError {
+    match error {
+        RunError::Transport(error) if times > 1 && !error.retry => {
+            let hint = error.hint.clone().unwrap_or_default();
+            let why = "It was begun so far back because what it rebuilt from less was not what there was when it stopped.";
+            error.hint(format!("{hint} {why}").trim_start()).into()
+        }
+        error => error,
+    }
+}
+
+/// An error of a restart that does not find what it needs says what that is.
+fn needed(error: TransportError, start: &Start) -> TransportError {
+    let (Some(from), Some(last)) = (&start.from, start.replay.last()) else { return error };
+    let since =
+        jiff::Timestamp::from_millisecond(i64::try_from(from.clock).unwrap_or(i64::MAX)).map_or_else(|_| String::new(), |t| t.to_string());
+    let span = crate::pump::span(last.clock.saturating_sub(from.clock));
+    let hint = error.hint.clone().unwrap_or_default();
+    error.hint(format!("{hint} This start needs what arrived since {since}, {span} before the last commit.").trim_start())
 }
 
 fn no_thread(error: std::io::Error) -> TransportError {
@@ -262,6 +324,8 @@ struct Committer<'a> {
     report: Report,
     freed: Sender<usize>,
     gauges: Option<Arc<Gauges>>,
+    /// The jobs that run, where this is a server's.
+    running: Vec<Change>,
 }
 
 /// Most epochs that go into one commit beside the first.
@@ -270,7 +334,7 @@ const GROUP_MOST: usize = 64;
 /// What goes into one commit.
 #[derive(Default)]
 struct Group {
-    epochs: Vec<Arc<Epoch>>,
+    epochs: Vec<(Arc<Epoch>, Basis)>,
     rows: Vec<Draft>,
     ended: bool,
     failed: Option<Failure>,
@@ -279,11 +343,11 @@ struct Group {
 impl Group {
     fn add(&mut self, complete: Complete) {
         match complete {
-            Complete::Epoch(epoch, mut rows) => {
+            Complete::Epoch(epoch, mut rows, basis) => {
                 if !epoch.replayed {
                     self.rows.append(&mut rows);
                 }
-                self.epochs.push(epoch);
+                self.epochs.push((epoch, basis));
             }
             Complete::End(mut rows) => {
                 self.rows.append(&mut rows);
@@ -303,24 +367,39 @@ impl Committer<'_> {
             if let Some(failure) = batch.failed {
                 return Err(self.run.failed(failure));
             }
+            self.hold(&batch)?;
             self.take(batch)?;
             observe(&self.report);
         }
         Ok(())
     }
 
+    /// Holds what a replay made to what there was at its end.
+    fn hold(&self, group: &Group) -> Result<(), RunError> {
+        let end = group.epochs.iter().rfind(|(epoch, _)| epoch.replayed && epoch.clock() == self.last.clock);
+        match end.zip(self.last.open) {
+            Some(((_, basis), open)) if basis.open != open => Err(RunError::Astray(self.run.name.clone())),
+            _ => Ok(()),
+        }
+    }
+
     /// Commits a group of epochs in one transaction and makes room for others.
     fn take(&mut self, group: Group) -> Result<(), TransportError> {
-        let fresh: Vec<_> = group.epochs.iter().filter(|epoch| !epoch.replayed).collect();
-        if let Some(last) = fresh.last() {
+        let fresh: Vec<_> = group.epochs.iter().filter(|(epoch, _)| !epoch.replayed).collect();
+        if let Some((last, basis)) = fresh.last() {
             self.event_ms.resize(last.partitions.len(), 0);
-            for epoch in &fresh {
+            for (epoch, _) in &fresh {
                 let found = epoch.event_ms.iter().map(|event_ms| event_ms.load(Ordering::Relaxed));
                 self.event_ms.iter_mut().zip(found).for_each(|(newest, found)| *newest = (*newest).max(found));
             }
-            self.last = self.progress(last);
-            self.last.ticks = fresh.iter().flat_map(|epoch| &epoch.moments).map(|moment| moment.tick.clone()).collect();
-            self.last.changes = fresh.iter().flat_map(|epoch| &epoch.changes).cloned().collect();
+            self.last = self.progress(last, *basis);
+            self.last.ticks = fresh.iter().flat_map(|(epoch, _)| &epoch.moments).map(|moment| moment.tick.clone()).collect();
+            self.last.changes = fresh.iter().flat_map(|(epoch, _)| &epoch.changes).cloned().collect();
+            for change in &self.last.changes {
+                self.running.retain(|running| running.job != change.job);
+                self.running.extend(change.began.is_some().then(|| change.clone()));
+            }
+            self.last.running.clone_from(&self.running);
         }
         if group.ended {
             let (ticks, clock) = (std::mem::take(&mut self.last.ticks), self.last.clock);
@@ -338,9 +417,10 @@ impl Committer<'_> {
             self.commit(group.rows, &progress)?;
             (self.last.ticks, self.last.changes) = (Vec::new(), Vec::new());
         }
-        self.report.finished = group.ended;
-        for epoch in &group.epochs {
+        (self.report.finished, self.report.rests_on_ms) = (group.ended, self.last.rests_on_ms);
+        for (epoch, _) in &group.epochs {
             self.report.replaying = epoch.replayed;
+            self.report.replayed += if epoch.replayed { epoch.records as u64 } else { 0 };
             self.report.records += epoch.records as u64;
             self.report.bytes += epoch.bytes as u64;
             self.report.clock = epoch.clock();
@@ -350,22 +430,23 @@ impl Committer<'_> {
         Ok(())
     }
 
-    fn tell(&self, epochs: &[Arc<Epoch>], figures: &mut Figures) {
+    fn tell(&self, epochs: &[(Arc<Epoch>, Basis)], figures: &mut Figures) {
         let Report { commits, rows, replaying, .. } = &self.report;
         (figures.commits, figures.rows, figures.replaying) = (*commits, rows.clone(), *replaying);
-        for change in epochs.iter().flat_map(|epoch| &epoch.changes) {
+        for change in epochs.iter().flat_map(|(epoch, _)| &epoch.changes) {
             figures.running.retain(|(job, _)| *job != change.job);
             figures.running.extend(change.began.iter().map(|definition| (change.job.clone(), definition.clone())));
         }
-        for epoch in epochs.iter().filter(|epoch| !epoch.replayed && epoch.records > 0) {
+        for (epoch, _) in epochs.iter().filter(|(epoch, _)| !epoch.replayed && epoch.records > 0) {
             figures.commit_ms.add(epoch.began.elapsed().as_millis() as u64);
         }
     }
 
-    fn progress(&self, epoch: &Epoch) -> Progress {
+    fn progress(&self, epoch: &Epoch, basis: Basis) -> Progress {
         let mut partitions = epoch.progress.clone();
         partitions.iter_mut().zip(&self.event_ms).for_each(|(partition, newest)| partition.event_ms = *newest);
-        Progress { epoch: self.epoch + 1, frontier: epoch.clock(), clock: epoch.clock(), ..self.header(partitions) }
+        let (clock, Basis { rests_on_ms, open }) = (epoch.clock(), basis);
+        Progress { epoch: self.epoch + 1, frontier: clock, clock, rests_on_ms, open: Some(open), ..self.header(partitions) }
     }
 
     fn header(&self, partitions: Vec<PartitionProgress>) -> Progress {

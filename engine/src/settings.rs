@@ -15,8 +15,9 @@ pub struct Settings {
     pub patience_ms: u64,
     /// Step of the job clock in a bounded replay, milliseconds. Default 100: finer than any alert is due.
     pub tick_ms: u64,
-    /// How far the clock runs on in steps at the end of a bounded replay, milliseconds, before it goes to infinity: as far as
-    /// the job remembers, so that what becomes final is committed minute by minute and not all at once. Default 0: at once.
+    /// How long the job remembers, milliseconds ([`Plan::memory_ms`](crate::plan::Plan::memory_ms)). A restart reads so much more
+    /// than what is still open rests on; and at the end of a bounded replay the clock runs on so far in steps, so that what
+    /// becomes final is committed minute by minute and not all at once. Default 0: not known, a restart reads everything.
     pub memory_ms: u64,
     /// Epochs between reading and commit. Default 16: enough to keep all parts busy.
     pub epochs_in_flight: usize,

@@ -12,9 +12,10 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use timely::dataflow::Scope;
 use timely::worker::Worker;
 
+use crate::basis::Basis;
 use crate::changelog::{Draft, Opening};
 use crate::epoch::{Departure, Epoch, Launch, Order};
-use crate::flow::{Ends, Feed, Flow, Job, Ledgers, Limits, Outbox, Shelf, Site};
+use crate::flow::{Ends, Feed, Flow, Job, Limits, Outbox, Predecessors, Shelf, Site};
 use crate::gauges::Gauges;
 use crate::profile::Profile;
 
@@ -23,8 +24,8 @@ const PARK: Duration = Duration::from_millis(5);
 
 /// What the workers tell the committer; rows are in order of their moments.
 pub(crate) enum Complete {
-    /// An epoch is complete.
-    Epoch(Arc<Epoch>, Vec<Draft>),
+    /// An epoch is complete, and this is what all that is open at its end rests on.
+    Epoch(Arc<Epoch>, Vec<Draft>, Basis),
     /// The input ended, and these rows came of it.
     End(Vec<Draft>),
     /// A worker panicked.
@@ -72,7 +73,9 @@ struct Desk {
     index: usize,
     parts: Vec<Installed>,
     outbox: Outbox,
-    ledgers: Ledgers,
+    predecessors: Predecessors,
+    /// The widest limits of all that was built.
+    limits: Limits,
     pending: VecDeque<Arc<Epoch>>,
     complete: Sender<Complete>,
     /// Records of each source so far, by which they are shared among workers.
@@ -98,10 +101,23 @@ struct Installed {
 impl Desk {
     fn new(charge: &Charge, worker: &Worker, complete: Sender<Complete>) -> Self {
         let (parts, pending) = (Vec::new(), VecDeque::new());
-        let (outbox, ledgers, gauges) = (Outbox::default(), Ledgers::default(), charge.gauges.clone());
+        let (outbox, predecessors, gauges) = (Outbox::default(), Predecessors::default(), charge.gauges.clone());
         let profile = gauges.is_some().then(|| Profile::of(worker)).flatten();
         let broken = Arc::clone(&charge.broken);
-        Self { index: worker.index(), parts, outbox, ledgers, pending, complete, seen: Vec::new(), clock: 0, gauges, profile, broken }
+        Self {
+            index: worker.index(),
+            parts,
+            outbox,
+            predecessors,
+            limits: charge.limits,
+            pending,
+            complete,
+            seen: Vec::new(),
+            clock: 0,
+            gauges,
+            profile,
+            broken,
+        }
     }
 
     fn work(&mut self, worker: &mut Worker, charge: &Charge, orders: &Receiver<Order>) {
@@ -140,8 +156,8 @@ impl Desk {
     }
 
     fn site(&self, job: &str, sources: &Arc<Vec<String>>, limits: Limits, opening: Opening) -> Site {
-        let (outbox, ledgers) = (Rc::clone(&self.outbox), Rc::clone(&self.ledgers));
-        Site { job: job.to_owned(), sources: Arc::clone(sources), limits, outbox, ledgers, opening }
+        let (outbox, predecessors) = (Rc::clone(&self.outbox), Rc::clone(&self.predecessors));
+        Site { job: job.to_owned(), sources: Arc::clone(sources), limits, outbox, predecessors, opening }
     }
 
     /// Builds a dataflow.
@@ -166,11 +182,13 @@ impl Desk {
     /// of the past depends on nothing but the clock.
     fn begin(&mut self, worker: &mut Worker, launch: &Launch) {
         self.complete_all(worker);
-        let opening = Opening { at: launch.at, tell_final: launch.tell_final };
+        let opening = Opening { at: launch.at, born: launch.born, tell_final: launch.tell_final };
         let mut shelves: Vec<Shelf> = Vec::new();
         for (number, part) in launch.program.parts().iter().enumerate() {
+            let limits = launch.program.limits(number);
+            self.limits.widen(limits);
             if !self.parts.iter().any(|installed| installed.key == part.key) {
-                let site = self.site(&launch.job, &launch.sources, launch.program.limits(number), opening);
+                let site = self.site(&launch.job, &launch.sources, limits, opening);
                 self.install(worker, part.key.clone(), &part.name, part.stays, |scope| {
                     let mut flow = Flow::new(scope, site);
                     let shelf = launch.program.build(number, &mut flow, &shelves);
@@ -194,12 +212,12 @@ impl Desk {
         // Those that read first, then those they read from.
         while let Some(place) = self.parts.iter().rposition(unused) {
             let Installed { dataflow, ends, shelf, .. } = self.parts.remove(place);
-            self.ledgers.borrow_mut().extend(ends.ledgers);
+            self.predecessors.borrow_mut().extend(ends.published);
             drop((ends.feeds, ends.pipes, shelf));
             worker.drop_dataflow(dataflow);
         }
-        for ledger in closed.iter().filter_map(|output| self.ledgers.borrow().get(output).cloned()) {
-            ledger.close(self.clock, &mut self.outbox.borrow_mut());
+        for rows in closed.iter().filter_map(|output| self.predecessors.borrow().get(output).cloned()) {
+            rows.close(self.clock, &mut self.outbox.borrow_mut());
         }
     }
 
@@ -266,7 +284,7 @@ impl Desk {
             ready.sort_by_key(|(time, _)| *time);
             let rows = ready.into_iter().map(|(_, row)| row).collect();
             // Without a committer the job has failed already; the workers are told to stop.
-            let _ = self.complete.send(Complete::Epoch(epoch, rows));
+            let _ = self.complete.send(Complete::Epoch(epoch, rows, self.basis(clock)));
             told = true;
         }
         if told {
@@ -309,6 +327,21 @@ impl Desk {
             let rows = self.outbox.borrow_mut().drain(..).map(|(_, row)| row).collect();
             let _ = self.complete.send(Complete::End(rows));
         }
+    }
+
+    /// What the job rests on at a moment: on what is open, and on what may come late.
+    fn basis(&self, clock: u64) -> Basis {
+        let Limits { lateness_ms, memory_ms, max_skew_ms } = self.limits;
+        // A job that does not say how long it remembers may rest on all there ever was.
+        let rests_on_ms = if memory_ms < lateness_ms { 0 } else { clock.saturating_sub(lateness_ms).saturating_sub(memory_ms) };
+        // What somebody may go on with that nobody keeps account of is rebuilt by repeating all.
+        self.predecessors.borrow_mut().retain(|_, rows| !rows.forget(clock));
+        let rests_on_ms = if self.predecessors.borrow().is_empty() { rests_on_ms } else { 0 };
+        let late = Basis { rests_on_ms, ..Basis::NOTHING };
+        let Basis { rests_on_ms, open } =
+            self.parts.iter().flat_map(|part| &part.ends.basis).map(|basis| basis.at(clock)).fold(late, Basis::and);
+        // What enters may be ahead of the clock by as much as clocks may be wrong.
+        Basis { rests_on_ms: rests_on_ms.saturating_sub(max_skew_ms), open }
     }
 }
 

@@ -50,6 +50,49 @@ fn what_is_not_a_topic_store_is_left_alone() -> Checked {
 }
 
 #[test]
+fn progress_that_no_restart_needs_is_deleted_and_the_rest_is_whole() -> Checked {
+    let folder = tempfile::tempdir()?;
+    let store = LocalTransport::open(folder.path().join("store.db"))?;
+    let mut writer = store.writer("job", &[])?;
+    // A commit each ten seconds; what is open rests on the last five minutes, but for a while on something older that lasts.
+    let at = |epoch: u64| {
+        let clock = 1_000_000_000 + epoch * 10_000;
+        let rests_on_ms = if (600..900).contains(&epoch) { 1_005_700_000 } else { clock - 300_000 };
+        Progress { clock, rests_on_ms, ..progress(epoch) }
+    };
+    let mut most = 0;
+    for epoch in 1..=1_500 {
+        if epoch % 300 == 150 {
+            writer = store.writer("job", &[])?;
+            let history = writer.history()?;
+            let last = history.last().ok_or("nothing is left")?;
+            assert_eq!(last, &at(epoch - 1));
+            assert!(history[0].clock <= last.rests_on_ms || history[0].epoch == 1, "{} is left", history[0].clock);
+            assert!(history.windows(2).all(|pair| pair[0].epoch + 1 == pair[1].epoch));
+            most = most.max(history.len());
+        }
+        writer.commit(&[], &at(epoch))?;
+    }
+    let left = writer.history()?.len();
+    assert!(left < 60 + 6 + 64 + 1 && most > left, "{left} are left, at most {most} were");
+    Ok(())
+}
+
+#[test]
+fn a_reader_that_would_begin_where_records_were_deleted_is_refused() -> Checked {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("store.db");
+    let store = LocalTransport::open(&path)?;
+    store.create_topic("observations", 1)?;
+    store.append("observations", &[NewRecord { value: Some(b"v"), ..NewRecord::default() }; 10])?;
+    Connection::open(&path)?.execute("DELETE FROM records WHERE offset < 6", [])?;
+    let refused = store.reader("observations", 0, 5).err().ok_or("it began")?;
+    assert!(refused.message.ends_with("is no longer kept: the oldest is 6") && !refused.retry, "{refused}");
+    assert!(store.reader("observations", 0, 6).is_ok() && store.reader("observations", 0, 0).is_ok());
+    Ok(())
+}
+
+#[test]
 fn a_store_is_kept_and_many_may_open_it_at_once() -> Checked {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("store.db");

@@ -18,7 +18,7 @@ fn run(input: &Path, output: &Path, workers: usize) -> Report {
         job: Arc::new(Sums),
         name: "sums".into(),
         definition: "1".into(),
-        sources: vec![Binding { source: "entries".into(), transport: input, topic: "entries".into() }],
+        sources: vec![Binding { source: "entries".into(), transport: input, topic: "entries".into(), table: false }],
         sink: Arc::new(FileTransport::new(output, &[])),
         outputs: vec!["sums".into(), "rejected".into()],
         settings,

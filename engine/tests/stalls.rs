@@ -98,7 +98,7 @@ fn nobody_waits_for_a_partition_that_is_in_trouble() {
         job: Arc::new(Sums),
         name: "sums".into(),
         definition: "1".into(),
-        sources: vec![Binding { source: "entries".into(), transport: Arc::new(place.clone()), topic: "entries".into() }],
+        sources: vec![Binding { source: "entries".into(), transport: Arc::new(place.clone()), topic: "entries".into(), table: false }],
         sink: Arc::new(place.clone()),
         outputs: vec!["sums".into(), "rejected".into()],
         settings: Settings { lateness_ms: 2 * HOUR_MS, patience_ms: HOUR_MS / 2, ..Settings::default() },

@@ -21,7 +21,7 @@ use schemas::{Alert, Id};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Port;
-use crate::dataflow::latest_ms;
+use crate::dataflow::{Lasts, Spans, alerted, begins_ms, rests_ms};
 use crate::shared::{Shared, TrafficHost};
 
 /// A definition and the name of its file.
@@ -120,10 +120,13 @@ impl Program for Both {
         if part < own + inner(&self.second) {
             return self.second.build(part - own, flow, second);
         }
+        self.first.watch(flow, first);
+        self.second.watch(flow, second);
         let sides = [self.first.alerts(flow, first), self.second.alerts(flow, second)];
-        let settles_ms = sides.iter().flatten().map(|(_, ms)| *ms).max().unwrap_or(0);
-        if let Some(differences) = differences(sides.map(|side| side.into_iter().map(|(port, _)| port).collect())) {
-            flow.publish(&self.output, differences, spec(settles_ms));
+        let spans = sides.iter().flatten().map(|(_, spans)| *spans).reduce(Spans::and);
+        let differences = differences(sides.map(|side| side.into_iter().map(|(port, _)| port).collect()));
+        if let (Some(differences), Some(spans)) = (differences, spans) {
+            flow.publish(&self.output, differences, spec(spans));
         }
         Rc::new(())
     }
@@ -148,12 +151,19 @@ fn differences<'scope>(sides: [Vec<Port<'scope>>; 2]) -> Option<Changes<'scope, 
     Some(compared.map(|(id, (first, second))| Difference { id, first, second }))
 }
 
-fn spec(settles_ms: u64) -> RowSpec<Difference> {
-    let sides = |row: &Difference, of: fn(&Alert) -> u64| row.first.iter().chain(&row.second).map(of).max().unwrap_or(0);
+/// The earliest and the latest event time a difference rests on.
+fn lasts(row: &Difference) -> Lasts {
+    let both = row.first.iter().chain(&row.second).map(alerted);
+    both.reduce(|(from, until), (begins, ends)| (from.min(begins), until.max(ends))).unwrap_or_default()
+}
+
+fn spec(spans: Spans) -> RowSpec<Difference> {
     RowSpec {
         id: Box::new(|row: &Difference| row.id.0),
-        settles_ms: Box::new(move |row| sides(row, latest_ms) + settles_ms),
-        at_ms: Box::new(move |row| sides(row, |alert| alert.at_ms)),
+        settles_ms: Box::new(move |row| lasts(row).1.saturating_add(spans.settles_ms)),
+        begins_ms: Box::new(move |row| begins_ms(lasts(row), spans)),
+        rests_ms: Box::new(move |row| rests_ms(lasts(row), spans)),
+        at_ms: Box::new(|row| row.first.iter().chain(&row.second).map(|alert| alert.at_ms).max().unwrap_or(0)),
         encode: Box::new(|row, revision, standing| {
             let status = match standing {
                 Standing::Provisional => "provisional",

@@ -6,10 +6,13 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use engine::flow::ExchangeData;
 use engine::plan::{Plan, PlannedOutput, PlannedSource, Wire};
-use engine::{Flow, Job, Mark, Raw, Refusal, RefusalReason, Rejection, RowSpec, Standing};
+use engine::{Flow, Held, Job, Mark, Raw, Refusal, RefusalReason, Rejection, RowSpec, Standing};
+use operators::city::InView;
 use operators::{Arrived, Changes, Observed};
 use schemas::wire::{Format, Record};
 use schemas::{Alert, Duration, HotlistEntry, Id, Journey, Name, Observation, Place, Reason, Rejected, Revised, Sighting, Signal, Status};
+
+use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Context, Port, Step, build};
 
@@ -28,14 +31,21 @@ impl Job for Dataflow {
         for planned in &self.plan.steps {
             let inputs = planned.inputs.iter().filter_map(|wires| join(wires, &sources, &steps)).collect();
             let first = planned.inputs.first().and_then(|wires| wires.first());
+            let (mut held, changing) = (None, Duration::from_ms(planned.memory_ms));
             let observed = || observe(flow, first.and_then(|wire| source_of(&self.plan, *wire)));
-            let changing = Duration::from_ms(planned.memory_ms);
-            let outputs = build(&planned.step, inputs, observed, &self.context, changing);
+            let outputs = build(&planned.step, inputs, observed, |in_view| held = Some(in_view), &self.context, changing);
+            held.into_iter().for_each(|in_view| hold(flow, in_view, planned.memory_ms));
             steps.push(outputs);
         }
         for output in &self.plan.outputs {
-            let table = |wire: &Wire| (port(*wire, &sources, &steps), settles_after_ms(&self.plan, *wire));
+            let table = |wire: &Wire| (port(*wire, &sources, &steps), spans(&self.plan, *wire));
             publish(flow, output, output.from.iter().map(table).collect());
+        }
+        for (step, ports) in steps.iter().enumerate() {
+            let wires = ports.iter().enumerate().map(|(port, table)| (Wire::Step { step, port }, table));
+            wires
+                .filter(|(wire, _)| !is_published(&self.plan, *wire))
+                .for_each(|(wire, table)| watch(flow, table.clone(), spans(&self.plan, wire)));
         }
         publish_rejected(flow, join(&self.plan.rejected, &sources, &steps));
     }
@@ -52,12 +62,32 @@ pub(crate) fn source_of<S>(plan: &Plan<S>, wire: Wire) -> Option<&PlannedSource>
     }
 }
 
-/// How long after its evidence what flows there may still change: the windows along the longest path.
-pub(crate) fn settles_after_ms<S>(plan: &Plan<S>, wire: Wire) -> u64 {
-    match wire {
-        Wire::Source(_) => 0,
-        Wire::Step { step, .. } => plan.steps[step].memory_ms.saturating_sub(plan.lateness_ms),
+/// How what flows there lies in time.
+pub(crate) fn spans<S>(plan: &Plan<S>, wire: Wire) -> Spans {
+    let lateness_ms = plan.lateness_ms;
+    let (memory_ms, reach_ms) = match wire {
+        Wire::Source(_) => (lateness_ms, lateness_ms),
+        Wire::Step { step, .. } => (plan.steps[step].memory_ms, plan.steps[step].reach_ms),
+    };
+    Spans {
+        settles_ms: memory_ms.saturating_sub(lateness_ms),
+        hangs_on_ms: reach_ms,
+        rests_ms: longest_ms(plan, wire).saturating_sub(lateness_ms),
     }
+}
+
+/// The longest memory of all steps that are built on what flows there, and of the step it comes from.
+fn longest_ms<S>(plan: &Plan<S>, wire: Wire) -> u64 {
+    let Wire::Step { step, .. } = wire else { return plan.memory_ms };
+    let reads = |input: &Wire| matches!(input, Wire::Step { step: read, .. } if *read == step);
+    let users = plan.steps.iter().enumerate().filter(|(_, user)| user.inputs.iter().flatten().any(reads));
+    let users = users.map(|(user, _)| longest_ms(plan, Wire::Step { step: user, port: 0 }));
+    users.fold(plan.steps[step].reach_ms, u64::max)
+}
+
+/// Whether what flows there is written to a topic as it is.
+pub(crate) fn is_published<S>(plan: &Plan<S>, wire: Wire) -> bool {
+    plan.outputs.iter().any(|output| output.from.contains(&wire))
 }
 
 /// Publishes what the sources here refuse, and what steps do.
@@ -67,43 +97,105 @@ pub(crate) fn publish_rejected<'scope>(flow: &mut Flow<'scope>, by_steps: Option
     flow.append(engine::plan::REJECTED, all, |row| (format!("{}/{}/{}", row.topic, row.partition, row.offset), encode(row)));
 }
 
-/// Publishes tables as one changelog, each with how long after its evidence a row of it may still change.
-pub(crate) fn publish<'scope>(flow: &mut Flow<'scope>, output: &PlannedOutput, tables: Vec<(Port<'scope>, u64)>) {
+/// How the rows of a table lie in time, milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct Spans {
+    /// How long after its evidence a row may still change: the windows along the longest path.
+    pub(crate) settles_ms: u64,
+    /// How much older than its evidence what it hangs on may be.
+    hangs_on_ms: u64,
+    /// How long after its evidence something else may still be made of it.
+    rests_ms: u64,
+}
+
+impl Spans {
+    /// As long as both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            settles_ms: self.settles_ms.max(other.settles_ms),
+            hangs_on_ms: self.hangs_on_ms.max(other.hangs_on_ms),
+            rests_ms: self.rests_ms.max(other.rests_ms),
+        }
+    }
+}
+
+/// Publishes tables as one changelog, each with how its rows lie in time.
+pub(crate) fn publish<'scope>(flow: &mut Flow<'scope>, output: &PlannedOutput, tables: Vec<(Port<'scope>, Spans)>) {
     let topic = &output.topic;
     match output.kind {
         "sightings" => {
             let rows = together(tables, Port::sightings);
-            flow.publish(topic, rows, spec("vn.giaolo.sighting", |row: &Arc<Sighting>| row.id, |row| row.until_ms, |row| row.until_ms));
+            flow.publish(topic, rows, spec("vn.giaolo.sighting", |row: &Arc<Sighting>| row.id, |row| row.until_ms, sighted));
         }
         "journeys" => {
             let rows = together(tables, |port| port.journeys().map(|row| Arc::clone(&row.journey)));
-            flow.publish(topic, rows, spec("vn.giaolo.journey", |row: &Arc<Journey>| row.id, |row| row.until_ms, |row| row.until_ms));
+            flow.publish(topic, rows, spec("vn.giaolo.journey", |row: &Arc<Journey>| row.id, |row| row.until_ms, travelled));
         }
         "alerts" => {
             let rows = together(tables, Port::alerts);
-            flow.publish(topic, rows, spec("vn.giaolo.alert", |row: &Alert| row.id, |row| row.at_ms, latest_ms));
+            flow.publish(topic, rows, spec("vn.giaolo.alert", |row: &Alert| row.id, |row| row.at_ms, alerted));
         }
         kind => unreachable!("the catalogue lets nobody write {kind} as a table"),
     }
 }
 
-/// A row and how long after its evidence it may still change.
-type Settling<R> = (R, u64);
+/// Keeps account of a table that is not published, if it is one.
+pub(crate) fn watch<'scope>(flow: &mut Flow<'scope>, table: Port<'scope>, spans: Spans) {
+    let lasts = match table {
+        Port::Sightings(rows) => rows.map(|row| sighted(&row)),
+        Port::Journeys(rows) => rows.map(|row| travelled(&row.journey)),
+        Port::Alerts(rows) => rows.map(|row| alerted(&row)),
+        _ => return,
+    };
+    flow.watch(lasts, move |lasts| begins_ms(*lasts, spans), move |lasts| rests_ms(*lasts, spans));
+}
+
+/// Keeps account of what cameras have in view.
+pub(crate) fn hold<'scope>(flow: &mut Flow<'scope>, in_view: Changes<'scope, InView>, memory_ms: u64) {
+    flow.hold(in_view.map(move |InView { camera, since_ms, until_ms, print }| Held {
+        of: Id::of("in view").with(camera.as_str().as_bytes()).finish().0,
+        begins_ms: since_ms.saturating_sub(memory_ms),
+        until_ms,
+        print,
+    }));
+}
+
+/// A row and how those of its table lie in time.
+type Settling<R> = (R, Spans);
 
 fn together<'scope, R: ExchangeData>(
-    tables: Vec<(Port<'scope>, u64)>,
+    tables: Vec<(Port<'scope>, Spans)>,
     rows: impl Fn(Port<'scope>) -> Changes<'scope, R>,
 ) -> Changes<'scope, Settling<R>> {
-    let settling = |(port, window_ms)| rows(port).map(move |row| (row, window_ms));
+    let settling = |(port, spans)| rows(port).map(move |row| (row, spans));
     let all = tables.into_iter().map(settling).reduce(Changes::concat);
     all.unwrap_or_else(|| unreachable!("every output has something that flows there"))
 }
 
-/// The latest event time an alert rests on, as far as the alert itself tells.
-pub(crate) fn latest_ms(alert: &Alert) -> u64 {
-    let evidence = alert.evidence.iter().map(|e| e.at_ms).max().unwrap_or(0).max(alert.at_ms);
+/// The earliest and the latest event time a row rests on, as far as the row itself tells.
+pub(crate) type Lasts = (u64, u64);
+
+fn sighted(sighting: &Arc<Sighting>) -> Lasts {
+    (sighting.from_ms, sighting.until_ms)
+}
+
+fn travelled(journey: &Arc<Journey>) -> Lasts {
+    (journey.from_ms, journey.until_ms)
+}
+
+pub(crate) fn alerted(alert: &Alert) -> Lasts {
+    let evidence = || alert.evidence.iter().map(|e| e.at_ms).chain([alert.at_ms]);
     let lasted = ["stay_ms", "silent_ms"].iter().filter_map(|name| alert.measured.get(name)).max().unwrap_or(0);
-    evidence.saturating_add(u64::try_from(lasted).unwrap_or(0))
+    let latest = evidence().fold(0, u64::max).saturating_add(u64::try_from(lasted).unwrap_or(0));
+    (evidence().fold(latest, u64::min), latest)
+}
+
+pub(crate) fn begins_ms((earliest_ms, _): Lasts, spans: Spans) -> u64 {
+    earliest_ms.saturating_sub(spans.hangs_on_ms)
+}
+
+pub(crate) fn rests_ms((_, latest_ms): Lasts, spans: Spans) -> u64 {
+    latest_ms.saturating_add(spans.rests_ms)
 }
 
 /// How a kind of rows is published, as JSON.
@@ -111,11 +203,13 @@ fn spec<R: Record + Clone + 'static>(
     ce_type: &'static str,
     id: fn(&R) -> Id,
     at_ms: fn(&R) -> u64,
-    latest_ms: fn(&R) -> u64,
+    lasts: fn(&R) -> Lasts,
 ) -> RowSpec<Settling<R>> {
     RowSpec {
         id: Box::new(move |(row, _)| id(row).0),
-        settles_ms: Box::new(move |(row, window_ms)| latest_ms(row).saturating_add(*window_ms)),
+        settles_ms: Box::new(move |(row, spans)| lasts(row).1.saturating_add(spans.settles_ms)),
+        begins_ms: Box::new(move |(row, spans)| begins_ms(lasts(row), *spans)),
+        rests_ms: Box::new(move |(row, spans)| rests_ms(lasts(row), *spans)),
         at_ms: Box::new(move |(row, _)| at_ms(row)),
         encode: Box::new(|(row, _), revision, standing| encode(&Revised { revision, status: status(standing), row: row.clone() })),
         ce_type,

@@ -7,7 +7,7 @@
 //!                    └─▶ no_stopping ──────────────────────────▶ …
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use schemas::{Alert, City, Duration, HotlistEntry, Id, Observation, Rejected, Si
 
 use crate::catalogue::{Context, Port, Step, Traffic, build};
 use crate::comparison::Comparison;
-use crate::dataflow::{observe, publish, publish_rejected, read, settles_after_ms, source_of};
+use crate::dataflow::{Spans, hold, is_published, observe, publish, publish_rejected, read, source_of, spans, watch};
 
 /// Knows what traffic definitions mean, on a map and with a memory of so long.
 pub struct TrafficHost {
@@ -100,15 +100,15 @@ impl Shared {
         }
     }
 
-    /// The topics it reads.
-    pub(crate) fn topics(&self) -> BTreeSet<String> {
-        self.plan.sources.iter().map(|source| source.topic.clone()).collect()
+    /// The topics it reads, and whether each is a table.
+    pub(crate) fn topics(&self) -> BTreeMap<String, bool> {
+        self.plan.sources.iter().map(|source| (source.topic.clone(), source.table)).collect()
     }
 
-    /// All alerts it publishes, each with how long after its evidence it may still change.
-    pub(crate) fn alerts<'scope>(&self, flow: &mut Flow<'scope>, shelves: &[Shelf]) -> Vec<(Port<'scope>, u64)> {
+    /// All alerts it publishes, each with how its rows lie in time.
+    pub(crate) fn alerts<'scope>(&self, flow: &mut Flow<'scope>, shelves: &[Shelf]) -> Vec<(Port<'scope>, Spans)> {
         let outputs = self.plan.outputs.iter().filter(|output| output.kind == "alerts").flat_map(|output| &output.from);
-        outputs.map(|wire| (self.join(flow, *wire, shelves), settles_after_ms(&self.plan, *wire))).collect()
+        outputs.map(|wire| (self.join(flow, *wire, shelves), spans(&self.plan, *wire))).collect()
     }
 
     fn of(plan: Plan<Step>, city: Arc<City>, remember_ms: u64) -> Self {
@@ -141,12 +141,25 @@ impl Shared {
         taps[port].join(flow)
     }
 
+    /// Keeps account of what steps make and nobody publishes.
+    pub(crate) fn watch(&self, flow: &mut Flow<'_>, shelves: &[Shelf]) {
+        for (step, planned) in self.plan.steps.iter().enumerate() {
+            let wires = (0..planned.outputs.len()).map(|port| Wire::Step { step, port });
+            for wire in wires.filter(|wire| !is_published(&self.plan, *wire)) {
+                let table = self.join(flow, wire, shelves);
+                watch(flow, table, spans(&self.plan, wire));
+            }
+        }
+    }
+
     fn build_step<'scope>(&self, step: &PlannedStep<Step>, flow: &mut Flow<'scope>, shelves: &[Shelf]) -> Vec<PortTap> {
         let inputs = step.inputs.iter().filter_map(|wires| self.ports(flow, wires, shelves)).collect();
         let first = step.inputs.first().and_then(|wires| wires.first());
         let source = first.and_then(|wire| source_of(&self.plan, *wire));
         let observed = || observe(flow, source);
-        let outputs = build(&step.step, inputs, observed, &self.context, Duration::from_ms(step.memory_ms));
+        let mut held = None;
+        let outputs = build(&step.step, inputs, observed, |in_view| held = Some(in_view), &self.context, Duration::from_ms(step.memory_ms));
+        held.into_iter().for_each(|in_view| hold(flow, in_view, step.memory_ms));
         let refused = outputs.iter().find(|port| matches!(port, Port::Rejected(_))).cloned();
         if refused.is_some() {
             publish_rejected(flow, refused);
@@ -162,7 +175,7 @@ impl Program for Shared {
     }
 
     fn limits(&self, _: usize) -> Limits {
-        Limits { lateness_ms: self.plan.lateness_ms, max_skew_ms: self.plan.max_skew_ms }
+        Limits { lateness_ms: self.plan.lateness_ms, max_skew_ms: self.plan.max_skew_ms, memory_ms: self.plan.memory_ms }
     }
 
     fn build<'scope>(&self, part: usize, flow: &mut Flow<'scope>, shelves: &[Shelf]) -> Shelf {
@@ -177,10 +190,11 @@ impl Program for Shared {
             return Rc::new(self.build_step(step, flow, shelves));
         }
         for output in self.plan.outputs.iter().filter(|output| output.topic != REJECTED) {
-            let table = |wire: &Wire| (self.join(flow, *wire, shelves), settles_after_ms(&self.plan, *wire));
+            let table = |wire: &Wire| (self.join(flow, *wire, shelves), spans(&self.plan, *wire));
             let tables = output.from.iter().map(table).collect();
             publish(flow, output, tables);
         }
+        self.watch(flow, shelves);
         Rc::new(Vec::<PortTap>::new())
     }
 }
@@ -199,9 +213,9 @@ fn from_part(plan: &Plan<Step>, parts: &[Part], wire: Wire) -> String {
 }
 
 fn source_part(plan: &Plan<Step>, source: &PlannedSource) -> Part {
-    let PlannedSource { kind, topic, format, .. } = source;
+    let PlannedSource { kind, topic, format, table, .. } = source;
     // A table takes records whatever their time.
-    let limits = if *kind == "hotlist" { String::new() } else { format!(" {} {}", plan.lateness_ms, plan.max_skew_ms) };
+    let limits = if *table { String::new() } else { format!(" {} {}", plan.lateness_ms, plan.max_skew_ms) };
     Part { key: format!("source {kind} {topic} {format}{limits}"), name: topic.clone(), stays: true }
 }
 

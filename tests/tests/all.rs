@@ -3,6 +3,7 @@
 mod accuracy;
 mod bad_input;
 mod bounded;
+mod bounded_restart;
 mod bounds;
 mod broker;
 mod crash;

@@ -46,6 +46,7 @@ pub(crate) fn job(definition: &str, map: &City, source: &Arc<dyn Transport>, sin
         source: planned.name.clone(),
         transport: Arc::clone(source),
         topic: planned.topic.clone(),
+        table: planned.table,
     };
     let settings = Settings {
         lateness_ms: plan.lateness_ms,

@@ -33,6 +33,7 @@ pub fn run(city: &City, input: &Path, output: &Path, workers: usize) -> Report {
         source: planned.name.clone(),
         transport: Arc::clone(&source),
         topic: planned.topic.clone(),
+        table: planned.table,
     };
     let limits = Settings { workers, bounded: true, ..Settings::default() };
     let limits = Settings { lateness_ms: plan.lateness_ms, max_skew_ms: plan.max_skew_ms, tick_ms: plan.tick_ms, ..limits };

@@ -83,7 +83,7 @@ fn alerts<'scope>(plan: &Plan<Step>, sources: &[Port<'scope>; 3], context: &Cont
             Step::CameraSilent(_) => Vec::new(),
             step => {
                 let inputs = planned.inputs.iter().filter_map(|wires| wires.iter().map(port).reduce(Port::concat)).collect();
-                build(step, inputs, || unreachable!("only a silent camera is judged by how far was read"), context, context.lateness)
+                build(step, inputs, || unreachable!("only a silent camera is judged by how far was read"), drop, context, context.lateness)
             }
         };
         all.extend(built.iter().filter(|port| matches!(port, Port::Alerts(_))).cloned());

@@ -27,7 +27,7 @@ pub fn track(city: &Arc<City>, frames: Vec<Frame>) -> usize {
         let mut input: InputHandle<Clock, timely::container::CapacityContainerBuilder<Vec<Frame>>> = InputHandle::new();
         let probe = worker.dataflow(|scope| {
             let frames = scope.input_from(&mut input).as_collection();
-            let (sightings, _) = operators::city::track(frames, city, TrackParameters::default());
+            let (sightings, ..) = operators::city::track(frames, city, TrackParameters::default());
             sightings.inner.inspect(move |_| count.set(count.get() + 1)).probe().0
         });
         let mut open = VecDeque::new();

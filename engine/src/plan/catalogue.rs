@@ -40,6 +40,9 @@ pub struct Kind {
     pub summary: &'static str,
     /// Whether a source can be of this kind.
     pub readable: bool,
+    /// Whether a source of this kind is a table: a newer record of a key replaces the older one, whenever it came. A restart
+    /// reads it from the first record kept.
+    pub table: bool,
     /// Whether an output can be of this kind.
     pub writable: bool,
     /// JSON Schema of one record.
@@ -97,6 +100,9 @@ pub struct Reading<S> {
     pub step: S,
     /// How long after an event further evidence may still change what this step says of it, milliseconds.
     pub window_ms: u64,
+    /// How much further back than that it looks for what was in force at the time, milliseconds. Nobody waits for it, but a
+    /// restart must know it.
+    pub looks_back_ms: u64,
     /// The parameters in full, defaults included: part of what makes two definitions the same.
     pub parameters: serde_json::Value,
 }

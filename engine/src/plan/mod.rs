@@ -4,8 +4,8 @@
 //! definition + catalogue ─▶ entries and parameters ─▶ wiring (names, cycles, kinds) ─▶ memory, hash ─▶ plan
 //! ```
 //!
-//! *Memory* is how far back a restart must read: along the longest path, evidence may change a result for the sum of the
-//! steps' windows, and may itself come `lateness` late.
+//! *Memory* is how far back a restart must read beyond what is still open: along the longest path, evidence may change a
+//! result for the sum of the steps' windows, and may itself come `lateness` late.
 
 mod catalogue;
 mod examples;
@@ -46,7 +46,8 @@ pub struct Plan<S> {
     pub outputs: Vec<PlannedOutput>,
     /// Ports of steps that refuse records; with what sources refuse, they go to the topic [`REJECTED`].
     pub rejected: Vec<Wire>,
-    /// How far back a restart must read, milliseconds: the largest memory of a step, at least the lateness.
+    /// How far back a restart must read beyond what is still open, milliseconds: the largest memory of a step and what the
+    /// steps up to it look back beyond their windows; at least the lateness.
     pub memory_ms: u64,
     /// Identity of everything that bears on results: 32 hexadecimal digits. Comments, order, description and tests do not.
     pub hash: String,
@@ -65,6 +66,8 @@ pub struct PlannedSource {
     pub kind: &'static str,
     /// The topic.
     pub topic: String,
+    /// Whether it is a table, read whole.
+    pub table: bool,
     /// How the records are written.
     pub format: String,
 }
@@ -86,6 +89,8 @@ pub struct PlannedStep<S> {
     pub window_ms: u64,
     /// The sum of windows along the longest path up to and with it, plus the lateness, milliseconds.
     pub memory_ms: u64,
+    /// The same, with what it and the steps before it look back beyond their windows.
+    pub reach_ms: u64,
     /// Its parameters in full.
     pub parameters: serde_json::Value,
 }
@@ -164,7 +169,6 @@ impl<S> Plan<S> {
             .collect();
         let entries: Vec<_> = definition.steps.iter().map(|step| catalogue.entry(&step.entry.text)).collect();
         let kinds: Vec<_> = sources.iter().map(|source| source.as_ref().map(|source| source.kind)).collect();
-        let windows: Vec<u64> = readings.iter().map(|reading| reading.as_ref().map_or(0, |reading| reading.window_ms)).collect();
         let wiring = Wiring::of(definition, &entries, &kinds, catalogue, problems);
         for (number, (reading, entry)) in readings.iter().zip(&entries).enumerate() {
             let first = wiring.first_kinds[number];
@@ -174,7 +178,7 @@ impl<S> Plan<S> {
             }
         }
         check_resources(definition, catalogue, problems);
-        let memories = wiring.memories(&windows, definition.lateness_ms);
+        let (memories, reaches) = memories(&wiring, &readings, definition.lateness_ms);
         let examples = examples::check(definition, &wiring, catalogue, problems);
         if problems.any_error() {
             return None;
@@ -192,6 +196,7 @@ impl<S> Plan<S> {
                     .collect::<Option<_>>()?,
                 window_ms: reading.window_ms,
                 memory_ms: memories[*index],
+                reach_ms: reaches[*index],
                 parameters: reading.parameters,
             });
         }
@@ -208,7 +213,7 @@ impl<S> Plan<S> {
             resources: definition.resources.clone(),
             sources: sources.into_iter().collect::<Option<_>>()?,
             rejected: ports.filter(|(kind, _)| *kind == REJECTED).map(|(_, wire)| wire).collect(),
-            memory_ms: memories.iter().copied().max().unwrap_or(0).max(definition.lateness_ms),
+            memory_ms: reaches.iter().copied().fold(definition.lateness_ms, u64::max),
             steps,
             outputs: wiring.outputs,
             hash: String::new(),
@@ -218,6 +223,15 @@ impl<S> Plan<S> {
         plan.hash = hash::of(&plan);
         Some(plan)
     }
+}
+
+/// How far back each step remembers: by the windows alone, and with what is looked back for beyond them.
+fn memories<S>(wiring: &Wiring, readings: &[Option<Reading<S>>], lateness_ms: u64) -> (Vec<u64>, Vec<u64>) {
+    let along = |span: fn(&Reading<S>) -> u64| {
+        let spans: Vec<u64> = readings.iter().map(|reading| reading.as_ref().map_or(0, span)).collect();
+        wiring.memories(&spans, lateness_ms)
+    };
+    (along(|reading| reading.window_ms), along(|reading| reading.window_ms.saturating_add(reading.looks_back_ms)))
 }
 
 /// Content that stands in place of a file must be what the file would hold.
@@ -253,6 +267,7 @@ fn plan_source<C: Catalogue>(source: &Source, catalogue: &C, problems: &mut Prob
             name: name.clone(),
             kind: kind.name,
             topic: source.topic.text.clone(),
+            table: kind.table,
             format: source.format.text.clone(),
         }),
         Some(kind) => {

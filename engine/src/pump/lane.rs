@@ -28,6 +28,7 @@ pub(crate) struct Lane {
     hash: crc32fast::Hasher,
     answered: bool,
     rest: Option<(Instant, Duration)>,
+    table: bool,
 }
 
 impl Lane {
@@ -48,7 +49,27 @@ impl Lane {
             hash: crc32fast::Hasher::new(),
             answered: false,
             rest: None,
+            table: false,
         }
+    }
+
+    /// Goes on where it was when `known` was recorded; `reader` must begin there.
+    #[must_use]
+    pub(crate) fn resumed(self, known: &PartitionProgress) -> Self {
+        let hash = crc32fast::Hasher::new_with_initial(known.hash as u32);
+        Self { next_offset: known.next_offset, count: known.count, arrival_ms: known.arrival_ms, hash, ..self }
+    }
+
+    /// The same, as part of a table: what it holds has no times, and is read from the first offset kept.
+    #[must_use]
+    pub(crate) fn of_table(self, table: bool) -> Self {
+        Self { table, ..self }
+    }
+
+    /// Whether it is part of a table.
+    #[must_use]
+    pub(crate) fn is_table(&self) -> bool {
+        self.table
     }
 
     /// How far it was handed out.
@@ -56,7 +77,8 @@ impl Lane {
     pub(crate) fn progress(&self) -> PartitionProgress {
         let (topic, partition) = (self.topic.clone(), self.number);
         let hash = u64::from(self.hash.clone().finalize());
-        PartitionProgress { topic, partition, next_offset: self.next_offset, event_ms: 0, count: self.count, hash }
+        let Self { next_offset, count, arrival_ms, .. } = *self;
+        PartitionProgress { topic, partition, next_offset, event_ms: 0, count, hash, arrival_ms }
     }
 
     /// How far it was handed out, for people.

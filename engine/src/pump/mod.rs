@@ -1,7 +1,7 @@
 //! The pump: reads the partitions, sets the job clock, cuts epochs, and stops reading when too much is in flight.
 //!
 //! ```text
-//! history ─▶ replay ─┐
+//! start ───▶ replay ─┐
 //!                    ├─▶ epochs ─▶ workers ─▶ committer
 //! readers ─▶ merged ─┤                           │
 //!         └▶ live ───┘ ◀── room for more ────────┘
@@ -13,6 +13,7 @@ mod live;
 mod merged;
 mod replay;
 pub(crate) mod roster;
+mod start;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,11 +23,12 @@ use crossbeam_channel::{Receiver, Sender};
 use crate::epoch::{Epoch, Moment, Order, Partition};
 use crate::gauges::Gauges;
 use crate::settings::Settings;
-use crate::transport::{Progress, TransportError};
+use crate::transport::TransportError;
 
 use growth::Grown;
 pub(crate) use lane::Lane;
 use roster::Roster;
+pub(crate) use start::{Start, span};
 
 /// Reads, sets the clock and hands out epochs; runs on a thread of its own.
 pub(crate) struct Pump {
@@ -78,9 +80,9 @@ impl Pump {
     ///
     /// # Errors
     /// A partition cannot be read and trying again will not help; or what is to be replayed is not what was read before.
-    pub(crate) fn run(mut self, history: &[Progress]) -> Result<Ending, TransportError> {
+    pub(crate) fn run(mut self, start: &Start) -> Result<Ending, TransportError> {
         let mut flight = InFlight::default();
-        let result = self.pump(history, &mut flight);
+        let result = self.pump(start, &mut flight);
         if matches!(result, Ok(Ending::Finished)) {
             self.tell(&Order::Finish);
         } else {
@@ -91,9 +93,9 @@ impl Pump {
         result
     }
 
-    fn pump(&mut self, history: &[Progress], flight: &mut InFlight) -> Result<Ending, TransportError> {
-        if !history.is_empty() {
-            replay::replay(self, history, flight)?;
+    fn pump(&mut self, start: &Start, flight: &mut InFlight) -> Result<Ending, TransportError> {
+        if !replay::replay(self, start, flight)? {
+            return Ok(Ending::Stopped);
         }
         if self.settings.bounded { merged::merge(self, flight) } else { live::live(self, flight) }
     }

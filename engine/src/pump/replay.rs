@@ -1,47 +1,84 @@
-//! Rebuilds state after a restart: the records read before enter again at the moments they entered then.
+//! Rebuilds state after a restart: the records read before enter again at the moments they entered then, from where
+//! [`start`](super::start) says.
 
 use std::time::Duration;
 
-use super::{InFlight, Pump};
+use super::{InFlight, Pump, Start};
 use crate::epoch::{Moment, Slice};
-use crate::transport::{PartitionProgress, Progress, TransportError};
+use crate::transport::{PartitionProgress, Progress, Tick, TransportError};
 
-/// Replays what the history covers; its rows are known already and are not committed again.
-pub(super) fn replay(pump: &mut Pump, history: &[Progress], flight: &mut InFlight) -> Result<(), TransportError> {
-    let Some(last) = history.last() else { return Ok(()) };
-    let (mut moments, mut bytes) = (Vec::new(), 0);
-    for progress in history {
+/// Replays what is to be replayed; its rows are known already and are not committed again. Returns once they have been worked
+/// through; false if the job stops before that.
+pub(super) fn replay(pump: &mut Pump, start: &Start, flight: &mut InFlight) -> Result<bool, TransportError> {
+    let Some(last) = start.replay.last() else { return Ok(true) };
+    let mut moments: Vec<Moment> = start.from.iter().map(|from| begin(pump, from)).collect::<Result<_, _>>()?;
+    let mut bytes = 0;
+    for progress in &start.replay {
         let places = places(pump, &progress.partitions)?;
         let mut changes = progress.changes.iter().peekable();
         for tick in &progress.ticks {
             while let Some(change) = changes.next_if(|change| change.clock < tick.clock) {
                 flush(pump, &mut moments, &mut bytes, flight);
-                pump.repeat(change)?;
+                pump.repeat(change, change.clock)?;
             }
-            let mut slices = Vec::new();
-            for (place, offset) in places.iter().zip(&tick.offsets) {
-                read_up_to(pump, *place, *offset, &mut slices)?;
-            }
-            bytes += slices.iter().map(|s| s.batch.records[s.records.clone()].iter().map(super::size).sum::<usize>()).sum::<usize>();
-            let mut full = tick.clone();
-            full.observed_ms = vec![0; pump.lanes.len()];
-            for (place, observed) in places.iter().zip(&tick.observed_ms) {
-                full.observed_ms[*place] = *observed;
-            }
-            pump.observed_ms.clone_from(&full.observed_ms);
-            let marks = pump.marks(tick.clock);
-            moments.push(Moment { tick: full, slices, marks });
-            pump.clock = tick.clock;
+            let moment = enter(pump, tick, &places)?;
+            bytes += moment.slices.iter().map(|s| s.batch.records[s.records.clone()].iter().map(super::size).sum::<usize>()).sum::<usize>();
+            moments.push(moment);
             if bytes >= pump.settings.epoch_bytes {
                 flush(pump, &mut moments, &mut bytes, flight);
             }
             if pump.stopping() {
-                return Ok(());
+                return Ok(false);
             }
         }
     }
     flush(pump, &mut moments, &mut bytes, flight);
-    agree(pump, last)
+    agree(pump, last)?;
+    // What was rebuilt is held to what was: nothing new enters before.
+    while flight.epochs > 0 {
+        if !pump.take_commit(flight) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The moment from which a restart goes on: the clock stands where it stood, and tables hold what they held.
+fn begin(pump: &mut Pump, from: &Progress) -> Result<Moment, TransportError> {
+    // Jobs of a server that ran then begin with it.
+    from.running.iter().try_for_each(|change| pump.repeat(change, from.clock))?;
+    let places = places(pump, &from.partitions)?;
+    let mut slices = Vec::new();
+    for (place, partition) in places.iter().zip(&from.partitions) {
+        if pump.lanes[*place].is_table() {
+            read_up_to(pump, *place, partition.next_offset, &mut slices)?;
+        }
+    }
+    let observed_ms = from.ticks.last().map_or(&[][..], |tick| &tick.observed_ms);
+    let tick = Tick { clock: from.clock, offsets: Vec::new(), observed_ms: spread(pump, &places, observed_ms) };
+    pump.observed_ms.clone_from(&tick.observed_ms);
+    pump.clock = tick.clock;
+    Ok(Moment { tick, slices, marks: false })
+}
+
+/// A recorded moment, with what entered at it.
+fn enter(pump: &mut Pump, recorded: &Tick, places: &[usize]) -> Result<Moment, TransportError> {
+    let mut slices = Vec::new();
+    for (place, offset) in places.iter().zip(&recorded.offsets) {
+        read_up_to(pump, *place, *offset, &mut slices)?;
+    }
+    let tick = Tick { observed_ms: spread(pump, places, &recorded.observed_ms), ..recorded.clone() };
+    pump.observed_ms.clone_from(&tick.observed_ms);
+    let marks = pump.marks(tick.clock);
+    pump.clock = tick.clock;
+    Ok(Moment { tick, slices, marks })
+}
+
+/// What is known of some partitions, for all of them.
+fn spread(pump: &Pump, places: &[usize], known: &[u64]) -> Vec<u64> {
+    let mut all = vec![0; pump.lanes.len()];
+    places.iter().zip(known).for_each(|(place, known)| all[*place] = *known);
+    all
 }
 
 /// Hands out what was gathered.
@@ -81,18 +118,28 @@ fn read_up_to(pump: &mut Pump, place: usize, offset: u64, slices: &mut Vec<Slice
     Ok(())
 }
 
-/// Whether what was read again is what was read before.
+/// Whether what was read again is what was read before. Of tables that cannot be asked: whoever keeps only the last record of
+/// each key has others now.
 fn agree(pump: &Pump, last: &Progress) -> Result<(), TransportError> {
     for (place, recorded) in places(pump, &last.partitions)?.into_iter().zip(&last.partitions) {
         let now = pump.lanes[place].progress();
-        if (now.count, now.hash) != (recorded.count, recorded.hash) {
-            let message = format!(
-                "topic {:?}, partition {} is not what it was: {} records were read before offset {}, now there are {}",
-                recorded.topic, recorded.partition, recorded.count, recorded.next_offset, now.count
-            );
-            return Err(TransportError::lasting(message)
-                .hint("Records the job rests on were deleted or changed. To begin anew with what is there, give the job another name."));
+        if pump.lanes[place].is_table() || (now.count, now.hash) == (recorded.count, recorded.hash) {
+            continue;
         }
+        let which = format!("topic {:?}, partition {}", recorded.topic, recorded.partition);
+        return Err(if now.next_offset < recorded.next_offset {
+            let message = format!("{which} ends at {}, but it was read up to {} before", now.next_offset, recorded.next_offset);
+            TransportError::lasting(message)
+                .hint("It was deleted and made anew, or lost its end. To begin anew with what is there, give the job another name.")
+        } else {
+            let (before, count) = (recorded.count, now.count);
+            let message = format!(
+                "{which} is not what it was: {before} records were read before offset {}, now there are {count}",
+                recorded.next_offset
+            );
+            TransportError::lasting(message)
+                .hint("Records the job rests on were deleted or changed. To begin anew with what is there, give the job another name.")
+        });
     }
     Ok(())
 }

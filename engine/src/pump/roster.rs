@@ -29,8 +29,14 @@ pub(crate) struct Beginning {
     pub(crate) partitions: Vec<NewPartition>,
 }
 
-/// Topic and number of a partition that is read from now on, and how.
-pub(crate) type NewPartition = (String, u32, Box<dyn Reader>);
+/// A partition that is read from now on.
+pub(crate) struct NewPartition {
+    pub(crate) topic: String,
+    pub(crate) number: u32,
+    /// Whether it is part of a table.
+    pub(crate) table: bool,
+    pub(crate) reader: Box<dyn Reader>,
+}
 
 /// Job and hash of its definition.
 pub(crate) type Version = (String, String);
@@ -68,22 +74,20 @@ impl Pump {
 
     fn begin(&mut self, beginning: Beginning) {
         let Beginning { job, definition, program, outputs, tell_final, partitions } = beginning;
-        for (topic, number, reader) in partitions {
-            self.add_partition(&topic, number, reader);
-        }
+        partitions.into_iter().for_each(|partition| self.add_partition(partition));
         self.note(Change { clock: self.clock, job: job.clone(), began: Some(definition), tell_final, outputs, closed: Vec::new() });
-        self.launch(job, program, self.clock, tell_final);
+        self.launch(job, program, self.clock, self.clock, tell_final);
     }
 
-    fn add_partition(&mut self, topic: &str, number: u32, reader: Box<dyn Reader>) {
+    fn add_partition(&mut self, NewPartition { topic, number, table, reader }: NewPartition) {
         let Some(roster) = &mut self.roster else { return };
-        let known = roster.sources.iter().position(|source| source == topic);
+        let known = roster.sources.iter().position(|source| *source == topic);
         let source = known.unwrap_or_else(|| {
-            Arc::make_mut(&mut roster.sources).push(topic.to_owned());
+            Arc::make_mut(&mut roster.sources).push(topic.clone());
             roster.sources.len() - 1
         });
-        let partition = Partition { source, topic: topic.to_owned(), number };
-        self.lanes.push(Lane::new(self.lanes.len(), &partition, reader));
+        let partition = Partition { source, topic, number };
+        self.lanes.push(Lane::new(self.lanes.len(), &partition, reader).of_table(table));
         self.partitions = self.partitions.iter().cloned().chain([partition]).collect::<Vec<_>>().into();
     }
 
@@ -91,13 +95,13 @@ impl Pump {
         self.roster.iter_mut().for_each(|roster| roster.changes.push(change.clone()));
     }
 
-    fn launch(&self, job: String, program: Arc<dyn Program>, at: u64, tell_final: bool) {
+    fn launch(&self, job: String, program: Arc<dyn Program>, at: u64, born: u64, tell_final: bool) {
         let Some(roster) = &self.roster else { return };
-        self.tell(&Order::Begin(Arc::new(Launch { job, program, sources: Arc::clone(&roster.sources), at, tell_final })));
+        self.tell(&Order::Begin(Arc::new(Launch { job, program, sources: Arc::clone(&roster.sources), at, born, tell_final })));
     }
 
-    /// Repeats what a progress record says of jobs.
-    pub(super) fn repeat(&self, change: &Change) -> Result<(), TransportError> {
+    /// Repeats at a moment what a progress record says of jobs.
+    pub(super) fn repeat(&self, change: &Change, at: u64) -> Result<(), TransportError> {
         let Some(roster) = &self.roster else { return Ok(()) };
         match &change.began {
             None => self.tell(&Order::End(Departure { job: change.job.clone(), closed: change.closed.clone() })),
@@ -107,7 +111,7 @@ impl Pump {
                     TransportError::lasting(format!("job {:?} ran here once and its definition is not known any more", change.job))
                         .hint("The catalogue of jobs does not belong to this store: bring the right one, or give the server another name.")
                 })?;
-                self.launch(change.job.clone(), Arc::clone(program), change.clock, change.tell_final);
+                self.launch(change.job.clone(), Arc::clone(program), at, change.clock, change.tell_final);
             }
         }
         Ok(())

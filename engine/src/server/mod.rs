@@ -59,8 +59,8 @@ pub struct Prepared {
     pub definition: String,
     /// Its parts.
     pub program: Arc<dyn Program>,
-    /// The topics it reads.
-    pub sources: Vec<String>,
+    /// The topics it reads, and whether each is a table, read whole.
+    pub sources: BTreeMap<String, bool>,
     /// The topics it writes.
     pub outputs: Vec<String>,
     /// How far back its results rest on evidence, milliseconds.
@@ -161,8 +161,8 @@ struct Desk {
     catalogue: Catalogue,
     /// Where the pump is told what to do, while there is one.
     commands: Option<Sender<Command>>,
-    /// The topics that are read.
-    topics: BTreeSet<String>,
+    /// The topics that are read, and whether each is a table.
+    topics: BTreeMap<String, bool>,
     /// Definitions that were planned: a definition's plan does not change while a server runs.
     plans: BTreeMap<Version, Arc<Prepared>>,
 }
@@ -173,7 +173,7 @@ impl Server {
     /// # Errors
     /// The catalogue cannot be opened.
     pub fn open(config: Config, host: Arc<dyn Host>) -> Result<Self, TransportError> {
-        let desk = Desk { catalogue: Catalogue::open(&config.catalogue)?, commands: None, topics: BTreeSet::new(), plans: BTreeMap::new() };
+        let desk = Desk { catalogue: Catalogue::open(&config.catalogue)?, commands: None, topics: BTreeMap::new(), plans: BTreeMap::new() };
         let (desk, beginning) = (Arc::new(Mutex::new(desk)), Arc::new(AtomicBool::new(true)));
         Ok(Self { config, host, gauges: Arc::default(), desk, beginning })
     }
@@ -342,7 +342,7 @@ impl Server {
         Ok(serde_json::json!({
             "job": prepared.job,
             "definition": prepared.definition,
-            "reads": prepared.sources,
+            "reads": prepared.sources.keys().collect::<Vec<_>>(),
             "writes": prepared.outputs,
             "memory_ms": prepared.memory_ms,
             "shares": names(shared),
@@ -413,16 +413,17 @@ impl Desk {
     }
 
     /// Opens the partitions of those topics that nobody reads yet.
-    fn new_partitions(&mut self, transport: &dyn Transport, topics: &[String]) -> Result<Vec<NewPartition>, TransportError> {
+    fn new_partitions(&mut self, transport: &dyn Transport, topics: &BTreeMap<String, bool>) -> Result<Vec<NewPartition>, TransportError> {
         let mut partitions = Vec::new();
-        let new: Vec<&String> = topics.iter().filter(|topic| !self.topics.contains(*topic)).collect();
-        for topic in &new {
+        let new: Vec<(&String, &bool)> = topics.iter().filter(|(topic, _)| !self.topics.contains_key(*topic)).collect();
+        for (topic, table) in &new {
             for number in transport.partitions(topic)? {
-                partitions.push(((*topic).clone(), number, transport.reader(topic, number, 0)?));
+                let reader = transport.reader(topic, number, 0)?;
+                partitions.push(NewPartition { topic: (*topic).clone(), number, table: **table, reader });
             }
         }
         if self.commands.is_some() {
-            self.topics.extend(new.into_iter().cloned());
+            self.topics.extend(new.into_iter().map(|(topic, table)| (topic.clone(), *table)));
         }
         Ok(partitions)
     }

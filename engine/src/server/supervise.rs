@@ -10,10 +10,13 @@ use crossbeam_channel::{Sender, unbounded};
 use super::{Config, Prepared, Server, State};
 use crate::flow::{Flow, Job};
 use crate::plan::REJECTED;
+use crate::pump::Start;
 use crate::pump::roster::{Command, Roster, Version};
-use crate::run::{Binding, Run, RunError, Serving};
+use crate::run::{Binding, Run, RunError, Serving, check};
 use crate::transport::{Progress, TransportError};
 
+/// A restart that went astray begins so many times further back at most; then it gives up.
+const TIMES_MOST: u64 = 64;
 /// A server that fails more often than this within [`BUDGET_SPAN`] gives up, unless a job was at fault and is out.
 const BUDGET: usize = 5;
 /// See [`BUDGET`].
@@ -33,10 +36,17 @@ impl Server {
     /// A transport failed for good, or workers panicked again and again. What was committed stands.
     pub fn run(&self) -> Result<(), RunError> {
         let mut failures: Vec<Instant> = Vec::new();
+        let mut times = 1;
         loop {
-            let result = self.run_once();
+            let result = self.run_once(times);
             self.lock().commands = None;
             let Err(error) = result else { return Ok(()) };
+            if matches!(error, RunError::Astray(_)) && times < TIMES_MOST {
+                tracing::warn!(%error, "beginning further back");
+                times *= 2;
+                continue;
+            }
+            times = 1;
             let RunError::Worker { message, jobs, .. } = &error else { return Err(error) };
             tracing::error!(%error, ?jobs, "the workers stopped; going on from the progress record");
             let out = self.fail(jobs, message);
@@ -55,25 +65,33 @@ impl Server {
         jobs.iter().filter(|job| matches!(desk.catalogue.turn(job, State::Failed, Some(reason)), Ok(true))).count() > 0
     }
 
-    /// One pool of workers, from the progress record on.
-    fn run_once(&self) -> Result<(), RunError> {
+    /// One pool of workers, from the progress record on; so many `times` as far back as it says.
+    fn run_once(&self, times: u64) -> Result<(), RunError> {
         let Config { name, identity, source, sink, settings, stop, .. } = self.config.clone();
         let mut writer = sink.writer(&name, &[REJECTED.to_owned()])?;
         let history = writer.history()?;
-        let known = self.recall(&history)?;
-        let running = running(&history);
-        let outputs: Vec<String> = running.keys().filter_map(|version| known.get(version)).flat_map(|p| p.outputs.clone()).collect();
+        let replaying = !history.is_empty();
+        check(&name, &identity, &history)?;
+        let start = Start::choose(history, times)?;
+        let known = self.recall(&start)?;
+        let running: BTreeSet<Version> = start.replay.last().or(start.from.as_ref()).map(versions).unwrap_or_default();
+        let outputs: Vec<String> = running.iter().filter_map(|version| known.get(version)).flat_map(|p| p.outputs.clone()).collect();
         writer.add_outputs(&outputs)?;
-        let topics: BTreeSet<String> = known.values().flat_map(|prepared| prepared.sources.clone()).collect();
+        let topics: BTreeMap<String, bool> = known.values().flat_map(|prepared| prepared.sources.clone()).collect();
         let (order, commands) = unbounded();
         let programs = known.iter().map(|(version, prepared)| (version.clone(), Arc::clone(&prepared.program))).collect();
-        let names: Vec<String> = topics.iter().cloned().collect();
-        let bind = |topic: &String| Binding { source: topic.clone(), transport: Arc::clone(&source), topic: topic.clone() };
+        let names: Vec<String> = topics.keys().cloned().collect();
+        let bind = |(topic, table): (&String, &bool)| Binding {
+            source: topic.clone(),
+            transport: Arc::clone(&source),
+            topic: topic.clone(),
+            table: *table,
+        };
         let run = Run {
             job: Arc::new(Idle),
             name,
             definition: identity,
-            sources: names.iter().map(bind).collect(),
+            sources: topics.iter().map(bind).collect(),
             sink,
             outputs: vec![REJECTED.to_owned()],
             settings,
@@ -81,10 +99,10 @@ impl Server {
         };
         let roster = Roster { commands, known: programs, sources: Arc::new(names), changes: Vec::new() };
         self.gauges.change(|figures| {
-            figures.running = running.keys().cloned().collect();
-            figures.replaying = !history.is_empty();
+            figures.running.clone_from(&running);
+            figures.replaying = replaying;
         });
-        self.reconcile(order, topics, &running.into_keys().collect())?;
+        self.reconcile(order, topics, &running)?;
         let (stopping, run_stop, over) = (Arc::clone(&stop), Arc::clone(&run.stop), Arc::new(AtomicBool::new(false)));
         let watch_over = Arc::clone(&over);
         // A run's own flag is raised when it fails, the server's only by who stops it.
@@ -97,17 +115,18 @@ impl Server {
             }
         });
         let serving = Serving { roster, gauges: Arc::clone(&self.gauges) };
-        let result = run.go_on(writer, history, Some(serving), &mut |_| self.confirm());
+        let result = run.run_from(start, writer, Some(serving), &mut |_| self.confirm());
         over.store(true, Ordering::Relaxed);
         let _ = watcher.join();
         result.map(drop)
     }
 
     /// Every version that the progress records name.
-    fn recall(&self, history: &[Progress]) -> Result<BTreeMap<Version, Arc<Prepared>>, TransportError> {
+    fn recall(&self, start: &Start) -> Result<BTreeMap<Version, Arc<Prepared>>, TransportError> {
         let mut desk = self.lock();
         let mut known = BTreeMap::new();
-        for change in history.iter().flat_map(|progress| &progress.changes) {
+        let changes = start.replay.iter().flat_map(|progress| &progress.changes);
+        for change in start.from.iter().flat_map(|from| &from.running).chain(changes) {
             let Some(definition) = &change.began else { continue };
             if let btree_map::Entry::Vacant(place) = known.entry((change.job.clone(), definition.clone())) {
                 let prepared = self.prepared(&mut desk, &change.job, definition).map_err(|error| {
@@ -121,7 +140,7 @@ impl Server {
     }
 
     /// Tells the pump how what is to run differs from what ran.
-    fn reconcile(&self, order: Sender<Command>, topics: BTreeSet<String>, running: &BTreeSet<Version>) -> Result<(), TransportError> {
+    fn reconcile(&self, order: Sender<Command>, topics: BTreeMap<String, bool>, running: &BTreeSet<Version>) -> Result<(), TransportError> {
         let mut desk = self.lock();
         (desk.commands, desk.topics) = (Some(order), topics);
         let unusable = |error: rusqlite::Error| TransportError::lasting("the catalogue of jobs cannot be used").because(error);
@@ -169,12 +188,7 @@ impl Server {
     }
 }
 
-/// The jobs that ran when the last progress was committed.
-fn running(history: &[Progress]) -> BTreeMap<Version, u64> {
-    let mut running = BTreeMap::new();
-    for change in history.iter().flat_map(|progress| &progress.changes) {
-        running.retain(|(job, _), _| *job != change.job);
-        running.extend(change.began.iter().map(|definition| ((change.job.clone(), definition.clone()), change.clock)));
-    }
-    running
+/// The jobs that ran when a progress record was committed.
+fn versions(progress: &Progress) -> BTreeSet<Version> {
+    progress.running.iter().filter_map(|change| Some((change.job.clone(), change.began.clone()?))).collect()
 }

@@ -117,8 +117,8 @@ pub trait Transport: Send + Sync {
 
 /// The one writer of a job.
 pub trait Writer: Send {
-    /// What was committed before, oldest first: the steps from which state is rebuilt. Empty for a new job, and for
-    /// transports that keep no progress.
+    /// What was committed before, oldest first: the steps from which state is rebuilt, at least as far back as the last of them
+    /// says a restart reaches ([`Progress::rests_on_ms`]). Empty for a new job, and for transports that keep no progress.
     ///
     /// # Errors
     /// It cannot be read, or is not ours to understand.
@@ -171,11 +171,21 @@ pub struct Progress {
     pub partitions: Vec<PartitionProgress>,
     /// The moments this commit covers: the clock, and how far each partition had been read when it was reached.
     pub ticks: Vec<Tick>,
+    /// No evidence older than this, milliseconds since the epoch, bears on anything that may still change. 0, which records of
+    /// earlier programs have, means that all there ever was may.
+    #[serde(default)]
+    pub rests_on_ms: u64,
+    /// A fingerprint of what may still change, to which a restart is held; `None` where none was taken.
+    #[serde(default)]
+    pub open: Option<u64>,
     /// Whether the job is done: a bounded replay that reached its end.
     pub finished: bool,
     /// Jobs that began or ended on a server whose progress this is, after the tick of their clock.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
+    /// The jobs of that server that run at the end of this commit, each as it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub running: Vec<Change>,
 }
 
 /// A job of a server began or ended.
@@ -213,6 +223,9 @@ pub struct PartitionProgress {
     pub count: u64,
     /// CRC-32 over the values of those records, one after the other.
     pub hash: u64,
+    /// The largest arrival time of those records, milliseconds since the epoch.
+    #[serde(default)]
+    pub arrival_ms: u64,
 }
 
 /// A moment of the job clock; the lists follow [`Progress::partitions`].

@@ -6,6 +6,18 @@ impl Progress {
     /// The version of the shape written here. Older ones are still read; a newer one is refused.
     pub const VERSION: u16 = 1;
 
+    /// A restart from here needs what entered after this moment, if it reaches so many `times` as far back as it must; `None` if
+    /// it needs everything.
+    pub(crate) fn since_ms(&self, times: u64) -> Option<u64> {
+        let back_ms = self.clock.saturating_sub(self.rests_on_ms).saturating_mul(times);
+        self.clock.checked_sub(back_ms).filter(|since_ms| *since_ms > 0)
+    }
+
+    /// The latest that can be said of the evidence that entered up to here.
+    pub(crate) fn entered_until_ms(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.event_ms).fold(self.clock, u64::max)
+    }
+
     /// The record as it is stored.
     pub(super) fn to_json(&self) -> Result<Vec<u8>, TransportError> {
         serde_json::to_vec(self)

@@ -1,5 +1,6 @@
 //! A small trade for tests of a server: entries with a key and a value, summed by key in this way or that.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,7 +50,7 @@ impl Host for Trader {
         Ok(Prepared {
             job: job.to_owned(),
             definition: text.replace(' ', "-"),
-            sources: vec![topic.to_owned()],
+            sources: BTreeMap::from([(topic.to_owned(), false)]),
             outputs: vec![output.to_owned(), "rejected".to_owned()],
             memory_ms: LATENESS_MS + SETTLES_MS,
             plan: serde_json::json!({"step": step}),
@@ -64,7 +65,7 @@ impl Program for Trade {
     }
 
     fn limits(&self, _: usize) -> Limits {
-        Limits { lateness_ms: LATENESS_MS, max_skew_ms: 5_000 }
+        Limits { lateness_ms: LATENESS_MS, max_skew_ms: 5_000, memory_ms: LATENESS_MS + SETTLES_MS }
     }
 
     fn build<'scope>(&self, part: usize, flow: &mut Flow<'scope>, shelves: &[Shelf]) -> Shelf {
@@ -113,6 +114,8 @@ fn spec() -> RowSpec<Entry> {
     RowSpec {
         id: Box::new(|row: &Entry| row.0),
         settles_ms: Box::new(|row| row.1 + SETTLES_MS),
+        begins_ms: Box::new(|_| 0),
+        rests_ms: Box::new(|row| row.1 + SETTLES_MS),
         at_ms: Box::new(|row| row.1),
         encode: Box::new(|row, revision, standing| {
             let standing = match standing {

@@ -2,10 +2,10 @@
 
 use engine::{Flow, Job, Raw, Refusal, RefusalReason, RowSpec, Standing};
 
-type Entry = (u64, u64, i64);
+pub(super) type Entry = (u64, u64, i64);
 
 /// `key at value`, one a line.
-fn decode(raw: &Raw<'_>) -> Result<Entry, Refusal> {
+pub(super) fn decode(raw: &Raw<'_>) -> Result<Entry, Refusal> {
     let refuse = || Refusal { reason: RefusalReason::Unreadable, detail: "not an entry".into() };
     let entry: serde_json::Value = serde_json::from_slice(raw.value.unwrap_or_default()).map_err(|_| refuse())?;
     let number = |name: &str| entry[name].as_i64().ok_or_else(refuse);
@@ -25,28 +25,31 @@ impl Job for Sums {
                 sum.push(((at, values.iter().map(|((_, value), count)| value * *count as i64).sum()), 1));
             })
             .map(|(key, (at, sum)): (u64, (u64, i64))| (key, at, sum));
-        flow.publish(
-            "sums",
-            sums,
-            RowSpec {
-                id: Box::new(|row: &Entry| row.0),
-                settles_ms: Box::new(|row| row.1 + 1_000),
-                at_ms: Box::new(|row| row.1),
-                encode: Box::new(|row, revision, standing| {
-                    let standing = match standing {
-                        Standing::Provisional => "provisional",
-                        Standing::Final => "final",
-                        Standing::Withdrawn => "withdrawn",
-                    };
-                    format!("{} {} {revision} {standing}", row.0, row.2).into_bytes()
-                }),
-                ce_type: "sum",
-                content_type: "text/plain",
-            },
-        );
+        flow.publish("sums", sums, spec(|row| row.1, 1_000));
         let rejected = flow.rejections();
         flow.append("rejected", rejected, |row| {
             (row.offset.to_string(), format!("{} {:?} {}", row.offset, row.reason, String::from_utf8_lossy(&row.record)).into_bytes())
         });
+    }
+}
+
+/// Publishes key, value, revision and standing; a row settles so long after its time, and nothing rests on it for longer.
+pub(super) fn spec(begins_ms: fn(&Entry) -> u64, settles_after_ms: u64) -> RowSpec<Entry> {
+    RowSpec {
+        id: Box::new(|row| row.0),
+        settles_ms: Box::new(move |row| row.1 + settles_after_ms),
+        begins_ms: Box::new(begins_ms),
+        rests_ms: Box::new(move |row| row.1 + settles_after_ms),
+        at_ms: Box::new(|row| row.1),
+        encode: Box::new(|row, revision, standing| {
+            let standing = match standing {
+                Standing::Provisional => "provisional",
+                Standing::Final => "final",
+                Standing::Withdrawn => "withdrawn",
+            };
+            format!("{} {} {revision} {standing}", row.0, row.2).into_bytes()
+        }),
+        ce_type: "sum",
+        content_type: "text/plain",
     }
 }

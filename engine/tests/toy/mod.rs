@@ -97,7 +97,7 @@ fn row() -> Value {
 }
 
 const fn kind(name: &'static str, readable: bool, writable: bool, check: fn(&Node) -> Result<(), DecodeError>) -> Kind {
-    Kind { name, summary: "", readable, writable, schema: row, check }
+    Kind { name, summary: "", readable, table: false, writable, schema: row, check }
 }
 
 const KINDS: &[Kind] = &[
@@ -114,7 +114,7 @@ const fn input(name: &'static str, kinds: &'static [&'static str]) -> InputPort 
 
 fn reading<P: Serialize>(parameters: P, window_ms: u64, step: fn(P) -> Step) -> Option<Reading<Step>> {
     let canonical = serde_json::to_value(&parameters).ok()?;
-    Some(Reading { step: step(parameters), window_ms, parameters: canonical })
+    Some(Reading { step: step(parameters), window_ms, looks_back_ms: 0, parameters: canonical })
 }
 
 fn pair(parameters: &mut Parameters<'_>) -> Option<Reading<Step>> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use operators::city::{JourneyParameters, LinkParameters, TrackParameters, assemble_journeys, link, track};
+use operators::city::{InView, JourneyParameters, LinkParameters, TrackParameters, assemble_journeys, link, track};
 use operators::rules::verbs::{self, AsOfJoinParameters, IntervalJoinParameters, SeriesParameters, SessionizeParameters};
-use operators::rules::{self, ClonedPlateParameters, ConditionError, HotlistParameters, RedLightParameters};
+use operators::rules::{self, CameraSilentParameters, ClonedPlateParameters, ConditionError, HotlistParameters, RedLightParameters};
 use operators::{Changes, Observed};
 use schemas::{City, Duration};
 
@@ -53,7 +53,8 @@ macro_rules! each {
 }
 
 /// Builds a step. `inputs` and what is returned are in the order of the entry's ports; `observed` tells, where a step
-/// asks for it, how far the source of its first input has been read; `changing` is how long after their time what flows in
+/// asks for it, how far the source of its first input has been read; `hold` is given what a step keeps without showing it;
+/// `changing` is how long after their time what flows in
 /// may still change, the windows of the steps before it included.
 ///
 /// # Panics
@@ -62,6 +63,7 @@ pub fn build<'scope>(
     step: &Step,
     inputs: Vec<Port<'scope>>,
     observed: impl FnOnce() -> Changes<'scope, Observed>,
+    hold: impl FnOnce(Changes<'scope, InView>),
     context: &Context,
     changing: Duration,
 ) -> Vec<Port<'scope>> {
@@ -70,7 +72,8 @@ pub fn build<'scope>(
     let mut next = || inputs.next().unwrap_or_else(|| unreachable!("a plan gives every step all its inputs"));
     let alerts = match step.clone() {
         Step::Track(parameters) => {
-            let (sightings, rejected) = track(next().observations(), city, TrackParameters { lateness, ..parameters });
+            let (sightings, in_view, rejected) = track(next().observations(), city, TrackParameters { lateness, ..parameters });
+            hold(in_view);
             return vec![Port::Sightings(sightings), Port::Rejected(rejected)];
         }
         Step::Link(parameters) => {
@@ -93,7 +96,9 @@ pub fn build<'scope>(
             rules::hotlist(journeys, hotlist, city, HotlistParameters { lateness, ..parameters })
         }
         Step::ClonedPlate(parameters) => rules::cloned_plate(next().journeys(), city, ClonedPlateParameters { lateness, ..parameters }),
-        Step::CameraSilent(parameters) => rules::camera_silent(next().observations(), observed(), &city, &parameters),
+        Step::CameraSilent(parameters) => {
+            rules::camera_silent(next().observations(), observed(), &city, &CameraSilentParameters { lateness, ..parameters })
+        }
         Step::Custom(parameters) => match next() {
             Port::Journeys(journeys) => rules::custom(journeys, city, parameters),
             other => rules::custom(other.sightings(), city, parameters),

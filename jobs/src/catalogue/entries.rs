@@ -3,6 +3,26 @@
 //! The parameters' manual is the struct beside the operator; here it only meets its ports. The *window* says how long after
 //! an event further evidence may still change what the step says of it: 0 for rules that look at one journey or sighting,
 //! for whatever changes those is already in their windows.
+//!
+//! A restart rebuilds what is open from what entered lately (`engine::pump::start`), so every step must be such that what it says
+//! of an event depends on nothing that is older than the event by more than the sum of the windows up to it:
+//!
+//! | step | what of the past bears on a row |
+//! |---|---|
+//! | `track` | the vehicles in view with it: they count as open since they came into view, told or not |
+//! | `link` | sightings within the window; those compete, so one bond may hang on the next: see below |
+//! | `assemble_journeys` | the chain the journey lies in; it is remembered as long as its last sighting, and so is its row |
+//! | `red_light` | what the signal showed at the time: at most `red_most` old, else it is not known |
+//! | `hotlist`, `as_of_join` | the table, which is read whole; the journeys of a window |
+//! | `cloned_plate` | the sure reads of two windows; what it tells of is counted by windows of the clock |
+//! | `camera_silent` | the camera's last frame, until what was told of the silence is final; then it is as good as new |
+//! | `suppress` | five windows: a series is counted anew every four |
+//! | `deduplicate`, `interval_join` | one window |
+//! | `sessionize` | the longest session and two gaps: a longer series is cut at moments of the clock |
+//! | `retain`, `filter`, the other rules | nothing but the record itself |
+//!
+//! Where rows compete, a chain of decisions can reach further back than any window. It hardly ever does, and a restart that
+//! was begun too late for it is found out by the fingerprint of what is open, and begun earlier.
 
 use engine::definition::Parameters;
 use engine::plan::{Entry, InputPort, OutputPort, REJECTED, Reading};
@@ -213,7 +233,18 @@ fn read<P: DeserializeOwned + Serialize>(
     if let Some(all) = canonical.as_object_mut() {
         all.remove(LATENESS);
     }
-    Some(Reading { window_ms: window_ms(&read), step: step(read), parameters: canonical })
+    let (window_ms, step) = (window_ms(&read), step(read));
+    Some(Reading { window_ms, looks_back_ms: looks_back_ms(&step), step, parameters: canonical })
+}
+
+/// How much further back than its window a step looks for what was in force.
+fn looks_back_ms(step: &Step) -> u64 {
+    match step {
+        Step::RedLight(red) => red.red_most.ms(),
+        // What it says of a camera whose last frame it has not seen must be settled, a broken clock included.
+        Step::CameraSilent(silent) => silent.silence.ms().saturating_mul(2).saturating_add(60_000),
+        _ => 0,
+    }
 }
 
 /// The most a parameter of this name can be: a priority is of a hundred, a share of a thousand.

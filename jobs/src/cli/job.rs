@@ -82,6 +82,9 @@ pub(super) fn explain_failure(error: engine::RunError) -> anyhow::Error {
         engine::RunError::OtherDefinition { .. } => {
             "Results of two definitions would be mixed. Give the changed job another name, or use another store."
         }
+        engine::RunError::Astray(_) => {
+            "Its state cannot be had again, for this program works otherwise than the one that ran it. Give the job another name."
+        }
         engine::RunError::Worker { .. } => "This is a bug; the lines above say where. What was committed stands.",
     };
     anyhow::anyhow!("{error} (hint: {hint})")

@@ -130,6 +130,7 @@ pub(super) fn engine_run(
         source: planned.name.clone(),
         transport: Arc::clone(&source),
         topic: planned.topic.clone(),
+        table: planned.table,
     };
     let rejected = engine::plan::REJECTED.to_owned();
     let named = plan.outputs.iter().map(|output| output.topic.clone());
@@ -155,6 +156,7 @@ pub(super) fn read_city(file: &Path) -> anyhow::Result<City> {
 pub(super) fn report_json(report: &Report) -> serde_json::Value {
     serde_json::json!({
         "records": report.records, "bytes": report.bytes, "commits": report.commits, "clock_ms": report.clock,
+        "rests_on_ms": report.rests_on_ms, "replayed": report.replayed,
         "rows": report.rows, "replaying": report.replaying, "finished": report.finished,
     })
 }

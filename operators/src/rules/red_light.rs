@@ -39,6 +39,9 @@ pub struct RedLightParameters {
     /// The most by which times may be off for a certain violation. Default `2 s`: the bound holds however large the error
     /// is, but such a clock is broken. Where the law asks for more exact clocks, set what it asks for.
     pub error_most: Duration,
+    /// The longest a light is red. Default `1 h`, far more than any plan has: one that is red for longer is broken, or what it
+    /// showed since was lost, and nobody runs it. What a signal showed before need not be known.
+    pub red_most: Duration,
     /// How long after its time a record may still come, or be taken back. Default `15 min`, a job's own.
     pub lateness: Duration,
     /// The alerts' priority, 0 to 100. Default 60.
@@ -51,6 +54,7 @@ impl Default for RedLightParameters {
             grace: Duration::from_ms(500),
             through: Duration::from_ms(8_000),
             error_most: Duration::from_ms(2_000),
+            red_most: Duration::from_ms(3_600_000),
             lateness: Duration::from_ms(900_000),
             priority: 60,
         }
@@ -180,13 +184,14 @@ fn entry(sighting: &Sighting, map: &Map, through_ms: u64) -> Option<Entry> {
 /// assert_eq!(certain(10_499), None);             // within the grace
 /// assert_eq!(certain(10_699), Some(false));      // beyond it, but not whatever the errors are
 /// assert_eq!(certain(10_700), Some(true));
+/// assert_eq!(certain(3_620_000), None);          // for more than an hour: broken
 /// ```
 #[must_use]
 pub fn violation(entry: &Entry, at_stop: &Signal, beyond: &Signal, parameters: &RedLightParameters) -> Option<Violation> {
     let into_red_ms = entry.at_ms.checked_sub(at_stop.at_ms)?;
     let error_ms = entry.error_ms + u64::from(at_stop.error_ms);
     let grace_ms = parameters.grace.ms();
-    if at_stop.state != SignalState::Red || at_stop != beyond || into_red_ms < grace_ms {
+    if at_stop.state != SignalState::Red || at_stop != beyond || !(grace_ms..=parameters.red_most.ms()).contains(&into_red_ms) {
         return None;
     }
     let certain = error_ms <= parameters.error_most.ms() && into_red_ms >= grace_ms + error_ms;

@@ -24,7 +24,7 @@ pub(crate) fn run(city: &City, input: &[(Clock, Arrived<Observation>)], workers:
         let mut session = InputSession::<Clock, Arrived<Observation>, isize>::new();
         let (of_sightings, of_rejected) = (Arc::clone(&gathered), Arc::clone(&gathered));
         worker.dataflow::<Clock, _, _>(|scope| {
-            let (sightings, rejected) = track(session.to_collection(scope), Arc::clone(&city), TrackParameters::default());
+            let (sightings, _, rejected) = track(session.to_collection(scope), Arc::clone(&city), TrackParameters::default());
             sightings.inspect(move |(s, at, d)| of_sightings.lock().unwrap().push(Change::Sighting(*at, (**s).clone(), *d)));
             rejected.inspect(move |(r, at, d)| of_rejected.lock().unwrap().push(Change::Rejected(*at, r.clone(), *d)));
         });

@@ -16,7 +16,8 @@ pub(super) const HISTORY: &str = "giaolo-history";
 /// Compacted, in segments of an hour so that compaction comes round to it.
 const LATEST_SETTINGS: [(&str, &str); 2] = [("cleanup.policy", "compact"), ("segment.ms", "3600000")];
 
-/// A week, which is Kafka's default for the inputs: a history longer than they are could not be replayed.
+/// A week, which is Kafka's default for the inputs: a history longer than they are could not be replayed. A restart needs of
+/// both what it rests on ([`Progress::rests_on_ms`]): hours, as a rule.
 const HISTORY_SETTINGS: [(&str, &str); 3] = [("cleanup.policy", "delete"), ("retention.ms", "604800000"), ("retention.bytes", "-1")];
 
 /// How long another job's open transaction may hide what lies behind it: a broker ends one after a minute, and looks for such

@@ -18,7 +18,7 @@
 //! power cut could take back the last commits, and an alert that a patrol unit has been told must not be taken back.
 //! The price is one flush a commit, and commits are at least some 20 ms apart.
 //!
-//! Nothing is deleted: the file grows with what is written to it.
+//! Records are never deleted: the file grows with what is written to it. Progress is, as far as no restart needs it any more.
 
 mod database;
 mod progress;

@@ -1,5 +1,7 @@
 //! Who writes a job, and how far it has come.
 
+use std::collections::VecDeque;
+
 use rusqlite::{Connection, ErrorCode, params};
 
 use super::super::progress::taken_over;
@@ -29,6 +31,47 @@ pub(super) fn add(connection: &Connection, job: &str, progress: &Progress, place
             Err(TransportError::lasting(message).because(error).into())
         }
         done => Ok(done.map(|_| ())?),
+    }
+}
+
+/// Deletes a job's records before an epoch.
+pub(super) fn forget(connection: &Connection, job: &str, before: u64) -> rusqlite::Result<()> {
+    let forget = "DELETE FROM progress WHERE job = ?1 AND epoch < ?2";
+    connection.prepare_cached(forget)?.execute(params![job, signed(before)]).map(|_| ())
+}
+
+/// Which of a job's records a restart may begin from, and which nobody needs any more. One a minute of the job clock is enough to
+/// choose from.
+#[derive(Default)]
+pub(super) struct Steps {
+    /// Epoch, and the latest that entered up to it, oldest first.
+    steps: VecDeque<(u64, u64)>,
+}
+
+/// How far apart on the job clock the records are that are noted down.
+const STEP_MS: u64 = 60_000;
+
+/// Records are deleted at every so manieth commit: nobody waits for the space.
+const EVERY: u64 = 64;
+
+/// How much further back than a restart must, one may begin if what it rebuilt was found wrong.
+const TIMES: u64 = 2;
+
+impl Steps {
+    /// Notes down a record that is committed.
+    pub(super) fn add(&mut self, progress: &Progress) {
+        let until_ms = progress.entered_until_ms();
+        if self.steps.back().is_none_or(|(_, last_ms)| until_ms >= last_ms.saturating_add(STEP_MS)) {
+            self.steps.push_back((progress.epoch, until_ms));
+        }
+    }
+
+    /// The epoch before which nothing is needed any more once this record is committed, if it is time to ask.
+    pub(super) fn needed(&mut self, progress: &Progress) -> Option<u64> {
+        let since_ms = progress.since_ms(TIMES).filter(|_| progress.epoch.is_multiple_of(EVERY))?;
+        let first = self.steps.partition_point(|(_, until_ms)| *until_ms <= since_ms).checked_sub(1)?;
+        self.steps.drain(..first);
+        self.steps.front().map(|(epoch, _)| *epoch)
     }
 }
 

@@ -26,7 +26,8 @@ impl LocalReader {
             return Err(missing_partition(topic, partition, partitions as usize, &database.place()));
         }
         let kept = topics::offsets(&database, id, partition)?;
-        if offset > kept.end {
+        // 0 asks for what is kept, whatever that is.
+        if offset > kept.end || (offset > 0 && offset < kept.start) {
             return Err(not_kept(topic, partition, offset, &kept, &database.place()));
         }
         Ok(Self { database, topic: id, partition, next_offset: signed(offset) })

@@ -6,7 +6,7 @@ use super::super::progress::no_output;
 use super::super::topics::check_name;
 use super::super::{NewRecord, OutputRow, Progress, TransportError, Writer};
 use super::database::{Database, Refusal};
-use super::progress;
+use super::progress::{self, Steps};
 use super::topics::{End, find, make, now_ms};
 
 /// The one writer of a job.
@@ -16,6 +16,7 @@ pub(super) struct LocalWriter {
     generation: i64,
     /// The numbers of the output topics.
     outputs: BTreeMap<String, i64>,
+    steps: Steps,
 }
 
 impl LocalWriter {
@@ -24,7 +25,7 @@ impl LocalWriter {
     pub(super) fn become_writer(mut database: Database, job: &str, outputs: &[String]) -> Result<Self, TransportError> {
         outputs.iter().try_for_each(|topic| check_name(topic))?;
         let generation = database.change(|transaction| progress::take_over(transaction, job))?;
-        let mut writer = Self { database, job: job.to_owned(), generation, outputs: BTreeMap::new() };
+        let mut writer = Self { database, job: job.to_owned(), generation, outputs: BTreeMap::new(), steps: Steps::default() };
         writer.add_outputs(outputs)?;
         Ok(writer)
     }
@@ -32,7 +33,10 @@ impl LocalWriter {
 
 impl Writer for LocalWriter {
     fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
-        progress::history(&self.database, &self.job)
+        let history = progress::history(&self.database, &self.job)?;
+        self.steps = Steps::default();
+        history.iter().for_each(|progress| self.steps.add(progress));
+        Ok(history)
     }
 
     fn add_outputs(&mut self, outputs: &[String]) -> Result<(), TransportError> {
@@ -46,8 +50,9 @@ impl Writer for LocalWriter {
     }
 
     fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
-        let Self { database, job, generation, outputs } = self;
+        let Self { database, job, generation, outputs, steps } = self;
         let place = database.place();
+        let needed = steps.needed(progress);
         database.change::<_, Refusal>(|transaction| {
             progress::check_writer(transaction, job, *generation, &place)?;
             let mut end = End::new(transaction);
@@ -57,8 +62,11 @@ impl Writer for LocalWriter {
                 let record = NewRecord { partition: 0, arrival_ms: None, key: row.key.as_bytes(), value: Some(&row.value) };
                 end.add(topic, &record, now_ms, headers(row).as_deref())?;
             }
+            needed.map_or(Ok(()), |epoch| progress::forget(transaction, job, epoch))?;
             progress::add(transaction, job, progress, &place)
-        })
+        })?;
+        steps.add(progress);
+        Ok(())
     }
 }
 

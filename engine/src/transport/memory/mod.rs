@@ -2,9 +2,10 @@
 //!
 //! A commit is atomic because it happens under one lock. Clones share the same topics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::topics::not_kept;
 use super::{Batch, OutputRow, Position, Progress, Reader, Transport, TransportError, Writer};
 
 /// Topics in memory.
@@ -14,10 +15,23 @@ pub struct MemoryTransport(Arc<Mutex<Topics>>);
 /// A record: arrival time and value.
 type Kept = (u64, Vec<u8>);
 
+/// The records of a partition that are kept, and the offset of the first of them.
+#[derive(Debug, Default)]
+struct Partition {
+    first: u64,
+    kept: VecDeque<Kept>,
+}
+
+impl Partition {
+    fn end(&self) -> u64 {
+        self.first + self.kept.len() as u64
+    }
+}
+
 #[derive(Debug, Default)]
 struct Topics {
     /// By topic and partition.
-    records: BTreeMap<(String, u32), Vec<Kept>>,
+    records: BTreeMap<(String, u32), Partition>,
     commits: Vec<(Vec<OutputRow>, Progress)>,
 }
 
@@ -26,13 +40,22 @@ impl MemoryTransport {
     pub fn append(&self, topic: &str, partition: u32, arrival_ms: u64, value: &[u8]) {
         self.create(topic, partition);
         if let Some(records) = self.lock().records.get_mut(&(topic.to_owned(), partition)) {
-            records.push((arrival_ms, value.to_vec()));
+            records.kept.push_back((arrival_ms, value.to_vec()));
         }
     }
 
     /// Makes an empty partition, unless it is there.
     pub fn create(&self, topic: &str, partition: u32) {
         self.lock().records.entry((topic.to_owned(), partition)).or_default();
+    }
+
+    /// Deletes the records of a partition before an offset, as a topic does whose retention is over.
+    pub fn forget(&self, topic: &str, partition: u32, before: u64) {
+        if let Some(records) = self.lock().records.get_mut(&(topic.to_owned(), partition)) {
+            while records.first < before && records.kept.pop_front().is_some() {
+                records.first += 1;
+            }
+        }
     }
 
     /// All rows committed so far, in order.
@@ -55,7 +78,12 @@ impl Transport for MemoryTransport {
     }
 
     fn reader(&self, topic: &str, partition: u32, offset: u64) -> Result<Box<dyn Reader>, TransportError> {
-        Ok(Box::new(MemoryReader { transport: self.clone(), partition: (topic.to_owned(), partition), next: offset as usize }))
+        let which = (topic.to_owned(), partition);
+        let kept = self.lock().records.get(&which).map_or(0..0, |records| records.first..records.end());
+        if offset > kept.end || (offset > 0 && offset < kept.start) {
+            return Err(not_kept(topic, partition, offset, &kept, "memory"));
+        }
+        Ok(Box::new(MemoryReader { transport: self.clone(), partition: which, next: offset.max(kept.start) }))
     }
 
     fn writer(&self, _job: &str, _outputs: &[String]) -> Result<Box<dyn Writer>, TransportError> {
@@ -81,20 +109,23 @@ impl Writer for MemoryTransport {
 struct MemoryReader {
     transport: MemoryTransport,
     partition: (String, u32),
-    next: usize,
+    next: u64,
 }
 
 impl Reader for MemoryReader {
     fn read(&mut self, most_bytes: usize, batch: &mut Batch) -> Result<Position, TransportError> {
         let topics = self.transport.lock();
-        let records = topics.records.get(&self.partition).map_or(&[][..], Vec::as_slice);
+        let Some(records) = topics.records.get(&self.partition) else { return Ok(Position::CaughtUp) };
         let from = batch.bytes.len();
-        while let Some((arrival_ms, value)) = records.get(self.next) {
+        while let Some((arrival_ms, value)) = self.next.checked_sub(records.first).and_then(|place| records.kept.get(place as usize)) {
             if batch.bytes.len() - from >= most_bytes {
                 return Ok(Position::More);
             }
-            batch.push(self.next as u64, Some(*arrival_ms), b"", Some(value));
+            batch.push(self.next, Some(*arrival_ms), b"", Some(value));
             self.next += 1;
+        }
+        if self.next < records.first {
+            return Err(not_kept(&self.partition.0, self.partition.1, self.next, &(records.first..records.end()), "memory"));
         }
         Ok(Position::CaughtUp)
     }

@@ -106,7 +106,8 @@ impl Default for TrackParameters {
 
 /// Follows vehicles through each camera's view.
 ///
-/// Gives the sightings, and the observations that could not be taken: not newer than the camera's last one (`duplicate`
+/// Gives the sightings; what is in view of each camera, shown or not, for whoever must be able to rebuild it; and the
+/// observations that could not be taken: not newer than the camera's last one (`duplicate`
 /// if it was taken before, else `late`), or of a camera the city does not know or has not surveyed (`invalid`).
 ///
 /// A camera's observations are taken in the order of its partition; observations are never retracted. A sighting comes
@@ -147,7 +148,7 @@ impl Default for TrackParameters {
 ///                 [{{"class": "car", "confidence": 900, "box": [647, {}, 18, 46]}}]}}"#, 200 * n, 364 + 20 * n)).unwrap(),
 ///     });
 ///     let (_, observations) = scope.new_collection_from(frames.collect::<Vec<_>>());
-///     let (sightings, rejected) = track(observations, Arc::new(city), TrackParameters::default());
+///     let (sightings, _in_view, rejected) = track(observations, Arc::new(city), TrackParameters::default());
 ///     sightings.inspect(|(sighting, _, _)| {
 ///         assert_eq!((sighting.crossings[0].at_ms, sighting.crossings[0].lane), (900, Some(0)));
 ///     });
@@ -159,7 +160,7 @@ pub fn track<'scope>(
     observations: Changes<'scope, Arrived<Observation>>,
     city: Arc<City>,
     parameters: TrackParameters,
-) -> (Changes<'scope, Arc<Sighting>>, Changes<'scope, Rejected>) {
+) -> (Changes<'scope, Arc<Sighting>>, Changes<'scope, InView>, Changes<'scope, Rejected>) {
     let mut cameras = Cameras::new(city, parameters);
     let told = fold(
         observations,
@@ -175,13 +176,17 @@ pub fn track<'scope>(
     );
     let sightings = told.clone().flat_map(|told| match told {
         Told::Sighting(sighting) => Some(sighting),
-        Told::Rejected(_) => None,
+        _ => None,
+    });
+    let in_view = told.clone().flat_map(|told| match told {
+        Told::InView(in_view) => Some(in_view),
+        _ => None,
     });
     let rejected = told.flat_map(|told| match told {
-        Told::Sighting(_) => None,
         Told::Rejected(rejected) => Some(*rejected),
+        _ => None,
     });
-    (sightings, rejected)
+    (sightings, in_view, rejected)
 }
 
 fn route(camera: Name) -> u64 {
@@ -194,8 +199,26 @@ fn route(camera: Name) -> u64 {
 #[derive(Clone)]
 enum Told {
     Sighting(Arc<Sighting>),
+    InView(InView),
     Rejected(Box<Rejected>),
 }
+
+/// What a camera has in view, as of its first frame of a minute: it stands until the first frame of another, or until it is
+/// forgotten. Meanwhile nothing older can come into view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InView {
+    /// The camera.
+    pub camera: Name,
+    /// Since when the vehicle that has been there the longest is there; of an empty view, when the frame was taken.
+    pub since_ms: u64,
+    /// When on the job clock all of it is forgotten.
+    pub until_ms: u64,
+    /// What tells it from any other view: which vehicles, and from how many boxes.
+    pub print: u64,
+}
+
+/// How often what is in view is told, by the camera's own time.
+const LOOK_MS: u64 = 60_000;
 
 /// The cameras of one worker.
 struct Cameras {
@@ -205,6 +228,8 @@ struct Cameras {
     known: FxHashMap<Name, usize>,
     /// Trackers at work, or why there can be none.
     trackers: FxHashMap<Name, Result<Tracker, String>>,
+    /// What was last told to be in view, and in which minute.
+    in_view: FxHashMap<Name, (u64, InView)>,
     changes: Vec<(Arc<Sighting>, isize)>,
     /// When the job clock last was looked at for silent cameras.
     swept: Clock,
@@ -213,7 +238,7 @@ struct Cameras {
 impl Cameras {
     fn new(city: Arc<City>, parameters: TrackParameters) -> Self {
         let known = city.cameras.iter().enumerate().map(|(i, camera)| (camera.id, i)).collect();
-        Self { city, parameters, known, trackers: FxHashMap::default(), changes: Vec::new(), swept: 0 }
+        Self { city, parameters, known, trackers: FxHashMap::default(), in_view: FxHashMap::default(), changes: Vec::new(), swept: 0 }
     }
 
     fn observe(&mut self, now: Clock, arrived: Arrived<Observation>, out: &mut Vec<(Told, isize)>) {
@@ -238,6 +263,22 @@ impl Cameras {
             }
         }
         out.extend(changes.drain(..).map(|(sighting, diff)| (Told::Sighting(sighting), diff)));
+        self.look(name, arrived.record.at_ms, out);
+    }
+
+    /// Tells what a camera has in view, if this is its first frame of a minute.
+    fn look(&mut self, camera: Name, at_ms: u64, out: &mut Vec<(Told, isize)>) {
+        let Some(tracker) = self.trackers.get(&camera).and_then(|tracker| tracker.as_ref().ok()) else { return };
+        let (minute, before) = (at_ms / LOOK_MS, self.in_view.get(&camera).copied());
+        if tracker.last_ms() != Some(at_ms) || before.is_some_and(|(told, _)| told == minute) {
+            return;
+        }
+        let (since_ms, print) = tracker.in_view().unwrap_or((at_ms, 0));
+        let until_ms = at_ms.saturating_add(memory_ms(&self.parameters)).saturating_add(LOOK_MS);
+        let in_view = InView { camera, since_ms, until_ms, print };
+        out.extend(before.map(|(_, before)| (Told::InView(before), -1)));
+        out.push((Told::InView(in_view), 1));
+        self.in_view.insert(camera, (minute, in_view));
     }
 
     /// Gives back the memory of cameras that fell silent; once a minute is enough.
@@ -252,8 +293,12 @@ impl Cameras {
 /// Whether the clock has passed all that could still bear on a camera's vehicles. Judged for each camera by its own time
 /// and the clock alone, so that it does not matter with which others it shares a worker.
 fn forgotten(tracker: &Tracker, now: Clock, parameters: &TrackParameters) -> bool {
-    let memory_ms = parameters.age.ms().max(parameters.standing_age.ms()).saturating_add(parameters.lateness.ms());
-    tracker.last_ms().is_some_and(|last_ms| now > last_ms.saturating_add(memory_ms))
+    tracker.last_ms().is_some_and(|last_ms| now > last_ms.saturating_add(memory_ms(parameters)))
+}
+
+/// For how long after its last frame a camera's vehicles are remembered.
+fn memory_ms(parameters: &TrackParameters) -> u64 {
+    parameters.age.ms().max(parameters.standing_age.ms()).saturating_add(parameters.lateness.ms())
 }
 
 fn reject(arrived: &Arrived<Observation>, reason: Reason, detail: String) -> (Told, isize) {

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use schemas::{Camera, Class, Object, Observation, PixelBox, Reason, Sighting};
+use schemas::{Camera, Class, Id, Object, Observation, PixelBox, Reason, Sighting};
 
 use super::TrackParameters;
 use super::assign::Assignment;
@@ -92,6 +92,16 @@ impl Tracker {
         self.last_ms
     }
 
+    /// Since when the vehicle in view that has been there the longest is there, and a fingerprint of all that are: which, and
+    /// from how many boxes. `None` if nothing is in view.
+    #[must_use]
+    pub fn in_view(&self) -> Option<(u64, u64)> {
+        let since_ms = self.vehicles.iter().map(Vehicle::since_ms).min()?;
+        let print =
+            self.vehicles.iter().fold(Id::of("in view"), |print, vehicle| print.number(vehicle.id().0).number(u64::from(vehicle.boxes())));
+        Some((since_ms, print.finish().0))
+    }
+
     /// Takes the camera's next frame; puts into `out` the sightings that change.
     ///
     /// # Errors
@@ -134,8 +144,9 @@ impl Tracker {
                 age_ms => age_ms,
             };
             if unseen_ms > age_ms {
-                self.motions.swap_remove(i);
-                self.vehicles.swap_remove(i).tell_end(&self.view, &self.parameters, out);
+                // The others stay in the order in which they came: how ties are broken is up to those in view alone.
+                self.motions.remove(i);
+                self.vehicles.remove(i).tell_end(&self.view, &self.parameters, out);
             } else {
                 i += 1;
             }

@@ -173,6 +173,21 @@ impl Vehicle {
         off(b.width, self.size[0]) + off(b.height, self.size[1])
     }
 
+    /// Which it is.
+    pub(super) fn id(&self) -> Id {
+        self.id
+    }
+
+    /// When it was first seen.
+    pub(super) fn since_ms(&self) -> u64 {
+        self.from_ms
+    }
+
+    /// In how many boxes it was seen.
+    pub(super) fn boxes(&self) -> u32 {
+        self.boxes
+    }
+
     /// Where it was last seen.
     pub(super) fn last(&self) -> &Waypoint {
         &self.last
