@@ -26,7 +26,7 @@
 
 use engine::definition::Parameters;
 use engine::plan::{Entry, InputPort, OutputPort, REJECTED, Reading};
-use operators::city::{JourneyParameters, LinkParameters, TrackParameters};
+use operators::city::{JourneyParameters, LinkParameters, RETELL_MS, TrackParameters};
 use operators::rules::verbs::{
     AsOfJoinParameters, FilterParameters, IntervalJoinParameters, RetainParameters, SeriesParameters, SessionizeParameters,
 };
@@ -256,7 +256,7 @@ fn most(name: &str) -> Option<u64> {
     share.then_some(1_000)
 }
 
-/// A track may go on after it was last seen for as long as it may be hidden.
+/// A track that was told may go on until it is told again, and for as long as it may be hidden.
 fn track_window_ms(track: &TrackParameters) -> u64 {
-    track.age.ms().max(track.standing_age.ms()).max(track.unconfirmed_age.ms())
+    RETELL_MS + track.age.ms().max(track.standing_age.ms()).max(track.unconfirmed_age.ms())
 }

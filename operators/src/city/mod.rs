@@ -20,5 +20,5 @@ pub use assemble_journeys::{Assembler, JourneyParameters, Part, assemble_journey
 pub use itinerary::Itinerary;
 pub use journey_plate::journey_plate;
 pub use link::{Bond, LinkParameters, Linker, link};
-pub use track::{InView, TrackParameters, Tracker, track};
+pub use track::{InView, RETELL_MS, TrackParameters, Tracker, track};
 pub use vote::{Majority, Vote, certainty};

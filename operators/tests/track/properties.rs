@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use operators::city::{TrackParameters, Tracker};
+use operators::city::{RETELL_MS, TrackParameters, Tracker};
 use operators::{Arrived, Clock};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -213,4 +213,24 @@ fn frames_sent_again_change_nothing() {
     }
     assert!(!of_once.is_empty());
     assert_eq!(of_once, of_again);
+}
+
+/// A vehicle that stands in view for long is told again before what was told of it could count as final, whoever hides it.
+#[test]
+fn a_vehicle_that_stays_in_view_is_told_again_and_again() {
+    let path = vec![[0.0, -40.0, 1.6], [8.0, -12.0, 1.6], [1_208.0, -12.0, 1.6], [1_214.0, 20.0, 1.6]];
+    let hidden = (300.0, 302.0);
+    let vehicle = Vehicle { class: "car".to_owned(), plate: Some("88A12345".to_owned()), confidence: 950, path, hidden };
+    let city = city(&[("c1", Lens::Above)]);
+    let mut tracker = Tracker::new(&city.cameras[0], &TrackParameters::default()).unwrap();
+    let (mut untils, mut changes) = (Vec::new(), Vec::new());
+    for number in 0..1_220_000 / FRAME_MS {
+        let frame = frame("c1", Lens::Above, std::slice::from_ref(&vehicle), number, &mut crate::road::Faultless);
+        tracker.observe(&frame, &mut changes).unwrap();
+        untils.extend(changes.drain(..).filter(|(_, diff)| *diff > 0).map(|(sighting, _)| (sighting.id, sighting.until_ms)));
+    }
+    assert!(untils.len() > 40, "{untils:?}");
+    assert!(untils.iter().all(|(id, _)| *id == untils[0].0), "it is one vehicle");
+    let most = RETELL_MS + TrackParameters::default().standing_age.ms();
+    assert!(untils.windows(2).all(|told| told[1].1 - told[0].1 <= most), "{untils:?}");
 }

@@ -217,6 +217,9 @@ pub struct InView {
     pub print: u64,
 }
 
+/// How often a vehicle that stays in view is told again though nothing else is new, by the camera's own time, milliseconds.
+pub const RETELL_MS: u64 = 30_000;
+
 /// How often what is in view is told, by the camera's own time.
 const LOOK_MS: u64 = 60_000;
 

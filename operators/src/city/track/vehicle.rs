@@ -10,9 +10,9 @@ use std::sync::Arc;
 use schemas::{Body, Class, Crossing, Id, Name, Object, PixelBox, Plate, PlateText, Sighting, Stay};
 use smallvec::SmallVec;
 
-use super::TrackParameters;
 use super::ground::{Footing, Point};
 use super::lines::{GroundLine, Passed, View, Waypoint};
+use super::{RETELL_MS, TrackParameters};
 use crate::city::vote::{Majority, Vote, certainty};
 
 const CLASSES: [Class; 5] = [Class::Car, Class::Motorbike, Class::Bus, Class::Truck, Class::Bicycle];
@@ -217,9 +217,11 @@ impl Vehicle {
         stood_ms >= STOOD_MS && view.zones.iter().any(|zone| zone.contains(self.standing.at))
     }
 
-    /// Tells what is new, if anything is: the sighting so far in place of what was told before.
+    /// Tells what is new, if anything is: the sighting so far in place of what was told before. Of one that stays in view
+    /// something is new again and again, or what was told of it would count as final while it still stands there.
     pub(super) fn tell_news(&mut self, view: &View, parameters: &TrackParameters, out: &mut Vec<(Arc<Sighting>, isize)>) {
-        if self.news && self.confirmed(parameters) {
+        let still_there = self.told.as_ref().is_some_and(|told| self.last.at_ms - told.until_ms >= RETELL_MS);
+        if (self.news || still_there) && self.confirmed(parameters) {
             self.tell(view, parameters, out);
         }
     }
