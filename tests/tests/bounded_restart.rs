@@ -1,15 +1,21 @@
 //! A job restarted on topics that keep only what it says it needs writes the changelog of one that never stopped and kept all.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use city::{Plan, Recording, simulate};
+use city::{Plan, Random, Recording, simulate};
+use engine::server::{Config, Server, Submission};
 use engine::transport::memory::MemoryTransport;
 use engine::transport::{Progress, Transport, Writer};
-use engine::{Report, Run};
+use engine::{Report, Run, Settings};
+use jobs::shared::TrafficHost;
 
-use crate::product::{Told, in_memory, job, remembering};
+use crate::product::{TABLES, Told, in_memory, job, remembering};
 use crate::restart::revisions;
+use crate::serve::beside;
 
 /// Forty minutes of a small city, in which nobody stands in view for longer than the job waits.
 fn recording() -> Recording {
@@ -60,6 +66,34 @@ fn until(run: Run, commits: u64) -> Report {
     run.run(&mut |report| stop.store(report.commits >= commits, Ordering::Relaxed)).unwrap()
 }
 
+/// A server on which two jobs run, the second with outputs of its own.
+fn serve(definitions: [&str; 2], recording: &Recording, memory: &MemoryTransport, folder: &Path, workers: usize, most: Duration) {
+    let place = Arc::new(memory.clone()) as Arc<dyn Transport>;
+    let stop = Arc::new(AtomicBool::new(false));
+    let city = serde_json::to_value(&recording.city).and_then(serde_json::from_value).unwrap();
+    let settings = Settings { workers, bounded: true, epoch_bytes: 100_000, epochs_in_flight: 2, ..Settings::default() };
+    let config = Config {
+        name: "centre".to_owned(),
+        identity: "1".to_owned(),
+        source: Arc::clone(&place),
+        sink: place,
+        settings,
+        catalogue: folder.join("jobs.db"),
+        stop: Arc::clone(&stop),
+    };
+    let server = Server::open(config, Arc::new(TrafficHost { city: Some(Arc::new(city)), remember_ms: 60_000 })).unwrap();
+    for definition in definitions {
+        server.submit("test.yaml", definition, Submission::default()).unwrap();
+    }
+    let running = thread::spawn(move || server.run());
+    let began = Instant::now();
+    while !running.is_finished() && began.elapsed() < most {
+        thread::sleep(Duration::from_millis(1));
+    }
+    stop.store(true, Ordering::Relaxed);
+    running.join().unwrap().unwrap();
+}
+
 /// Deletes what the next start does not need; says how many frames that are.
 fn cut(memory: &MemoryTransport) -> u64 {
     let history = memory.clone().history().unwrap();
@@ -100,6 +134,31 @@ fn restarted_on_topics_that_are_cut_off(definition: &str) {
 #[test]
 fn the_city_restarted_on_topics_that_are_cut_off_writes_the_changelog_of_an_undisturbed_run() {
     restarted_on_topics_that_are_cut_off(&of_short_memory());
+}
+
+#[test]
+fn so_do_two_jobs_on_a_server_and_share_what_they_have_in_common() {
+    let recording = recording();
+    let undisturbed = in_memory(&recording);
+    assert!(until(run(&of_short_memory(), &recording, &undisturbed, 1), u64::MAX).finished);
+    let (disturbed, folder) = (in_memory(&recording), tempfile::tempdir().unwrap());
+    let second = beside(&of_short_memory());
+    let (mut random, mut late) = (Random::of(4, 79), 0);
+    for workers in [1, 2].into_iter().cycle().take(200) {
+        late += u64::from(cut(&disturbed) > 0);
+        let most = Duration::from_millis(random.range(20, 120).unsigned_abs());
+        serve([&of_short_memory(), &second], &recording, &disturbed, folder.path(), workers, most);
+        if disturbed.clone().history().unwrap().last().is_some_and(|last| last.finished) {
+            break;
+        }
+    }
+    assert!(late > 5, "{late} starts began late");
+    let (expected, found) = (Told::in_memory(&undisturbed), Told::in_memory(&disturbed));
+    assert_eq!(revisions(&found), revisions(&expected));
+    assert_eq!(found.rejected(), expected.rejected());
+    for topic in TABLES {
+        assert_eq!(found.rows(topic), found.rows(&format!("{topic}-2")), "{topic} of the second job");
+    }
 }
 
 #[test]

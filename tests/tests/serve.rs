@@ -29,7 +29,12 @@ const MOST: Duration = Duration::from_secs(120);
 
 /// The job `city` under another name, with outputs of its own.
 fn second() -> String {
-    let (job, _) = definition().split_once("\n# Examples that must hold").unwrap();
+    beside(definition())
+}
+
+/// A variation of the job `city` under another name, with outputs of its own.
+pub(crate) fn beside(definition: &str) -> String {
+    let (job, _) = definition.split_once("\n# Examples that must hold").unwrap();
     let (begin, outputs) = job.split_once("\noutputs:\n").unwrap();
     let outputs =
         TABLES.into_iter().fold(outputs.to_owned(), |text, topic| text.replacen(&format!("  {topic}: "), &format!("  {topic}-2: "), 1));

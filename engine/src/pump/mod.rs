@@ -97,6 +97,8 @@ impl Pump {
         if !replay::replay(self, start, flight)? {
             return Ok(Ending::Stopped);
         }
+        // Jobs that are to begin at once begin with the first moment.
+        self.obey();
         if self.settings.bounded { merged::merge(self, flight) } else { live::live(self, flight) }
     }
 

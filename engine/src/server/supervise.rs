@@ -13,6 +13,7 @@ use crate::plan::REJECTED;
 use crate::pump::Start;
 use crate::pump::roster::{Command, Roster, Version};
 use crate::run::{Binding, Run, RunError, Serving, check};
+use crate::settings::Settings;
 use crate::transport::{Progress, TransportError};
 
 /// A restart that went astray begins so many times further back at most; then it gives up.
@@ -72,6 +73,9 @@ impl Server {
         let history = writer.history()?;
         let replaying = !history.is_empty();
         check(&name, &identity, &history)?;
+        if history.last().is_some_and(|last| last.finished) {
+            return Ok(());
+        }
         let start = Start::choose(history, times)?;
         let known = self.recall(&start)?;
         let running: BTreeSet<Version> = start.replay.last().or(start.from.as_ref()).map(versions).unwrap_or_default();
@@ -94,7 +98,8 @@ impl Server {
             sources: topics.iter().map(bind).collect(),
             sink,
             outputs: vec![REJECTED.to_owned()],
-            settings,
+            // What is late and how much is remembered is each job's own.
+            settings: Settings { lateness_ms: 0, max_skew_ms: 0, memory_ms: 0, ..settings },
             stop: Arc::new(AtomicBool::new(false)),
         };
         let roster = Roster { commands, known: programs, sources: Arc::new(names), changes: Vec::new() };
