@@ -2,6 +2,7 @@
 //! alone and left alone.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -130,6 +131,8 @@ const STORE: &str = "SERVE_STORE";
 const FOLDER: &str = "SERVE_FOLDER";
 const WORKERS: &str = "SERVE_WORKERS";
 const SUBMIT: &str = "SERVE_SUBMIT";
+/// What it says when it has taken what it was told.
+const TAKEN: &str = "taken";
 
 /// The map and the times of all that happens while a server is killed again and again.
 fn traffic(seed: u64) -> Recording {
@@ -147,6 +150,7 @@ fn the_server_that_is_killed() {
         "second" => serving.submit(&second(), true),
         _ => {}
     }
+    println!("{TAKEN}");
     serving.thread.join().unwrap().unwrap();
 }
 
@@ -154,7 +158,7 @@ fn spawn(store: &str, folder: &Path, workers: i64, submit: &str) -> Child {
     let mut process = Command::new(env::current_exe().unwrap());
     process.args(["--ignored", "--exact", "serve::the_server_that_is_killed", "--nocapture"]);
     process.env(STORE, store).env(FOLDER, folder).env(WORKERS, workers.to_string()).env(SUBMIT, submit);
-    process.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    process.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 /// A server is killed so often, while traffic comes and jobs do; then it is left alone until it has taken everything.
@@ -169,8 +173,9 @@ fn a_server_that_is_killed(name: &str, store: &Arc<impl TopicStore + 'static>, k
             _ => "",
         };
         let mut process = spawn(name, folder.path(), random.range(1, 3), submit);
-        let least = if submit.is_empty() { 150 } else { 2_000 };
-        thread::sleep(Duration::from_millis(random.range(least, least + 900).unsigned_abs()));
+        let mut said = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(said.any(|line| line.ends_with(TAKEN)), "kill {kill}: it ended before it was killed");
+        thread::sleep(Duration::from_millis(random.range(0, 900).unsigned_abs()));
         process.kill().unwrap();
         process.wait().unwrap();
     }
