@@ -3,12 +3,13 @@
 //! ```text
 //! definition ─▶ plan ─▶ job
 //!                        │
-//! transport ─▶ pump (job clock, epochs) ─▶ workers (timely) ─▶ changelog ─▶ committer ─▶ transport
+//! transport ─▶ pump (job clock, epochs) ─▶ workers (timely) ─▶ changelog ─▶ committer ─▶ transport ─▶ dispatch ─▶ webhooks
 //! ```
 
 pub mod changelog;
 pub mod clock;
 pub mod definition;
+pub mod dispatch;
 mod epoch;
 pub mod flow;
 pub mod gauges;
