@@ -9,6 +9,7 @@
 pub mod catalogue;
 pub mod cli;
 pub mod dataflow;
+pub mod dispatch;
 pub mod ready;
 pub mod shared;
 

@@ -4,12 +4,15 @@
 //! write    explain ─▶ schema ─▶ validate ─▶ graph ─▶ test
 //! run      run · feed · topics · tail · demo
 //! serve    serve ◀── submit · plan · replace · stop · list · status
+//! tell     dispatch ◀── deliveries
 //! ```
 //!
 //! A command prints its result on standard output and what went wrong on standard error. The exit code is 0 when all is
 //! well, 1 when it is not, 2 when the command itself was not understood.
 
+mod deliveries;
 mod demo;
+mod dispatch;
 mod explain;
 mod feed;
 mod graph;
@@ -69,6 +72,8 @@ enum Command {
     Stop(submit::Stop),
     List(submit::List),
     Status(submit::Status),
+    Dispatch(dispatch::Dispatch),
+    Deliveries(deliveries::Deliveries),
 }
 
 /// Runs a command; the exit code says whether all is well.
@@ -92,6 +97,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Stop(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Dispatch(command) => command.run(),
+        Command::Deliveries(command) => command.run(),
     };
     match outcome {
         Ok(Outcome::Well) => ExitCode::SUCCESS,
