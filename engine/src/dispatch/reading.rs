@@ -17,7 +17,11 @@ const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(30);
 /// What a look at the topic found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
+    /// Records.
     Something,
+    /// No records yet, though there may be some: a broker has not answered.
+    Perhaps,
+    /// Everything that is there has been read.
     Nothing,
 }
 
@@ -81,8 +85,8 @@ impl<'a, S: Subject> Reading<'a, S> {
             let reader = partition.reader(self.store, &self.config.topic)?;
             let position = reader.read(READ_BYTES, &mut batch);
             if batch.records.is_empty() {
-                if position.as_ref().is_ok_and(|position| *position == Position::More) {
-                    found = Found::Something;
+                if found == Found::Nothing && position.as_ref().is_ok_and(|position| *position == Position::More) {
+                    found = Found::Perhaps;
                 }
                 partition.reader = partition.reader.take().filter(|_| position.is_ok());
                 position?;
