@@ -3,13 +3,14 @@
 //! ```text
 //! definition ─▶ plan ─▶ job
 //!                        │
-//! transport ─▶ pump (job clock, epochs) ─▶ workers (timely) ─▶ changelog ─▶ committer ─▶ transport
+//! transport ─▶ pump (job clock, epochs) ─▶ workers (timely) ─▶ changelog ─▶ committer ─▶ transport ─▶ dispatch ─▶ webhooks
 //! ```
 
 mod basis;
 pub mod changelog;
 pub mod clock;
 pub mod definition;
+pub mod dispatch;
 mod epoch;
 pub mod flow;
 pub mod gauges;

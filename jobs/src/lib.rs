@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod comparison;
 pub mod dataflow;
+pub mod dispatch;
 pub mod ready;
 pub mod shared;
 

@@ -3,15 +3,12 @@
 use std::io;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
-/// Begins to log from a level on; `RUST_LOG` says otherwise, and `GIAOLO_LOG=json` makes the lines JSON.
-pub(super) fn begin(level: LevelFilter) {
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+/// Begins to log what `filter` lets through; `RUST_LOG` says otherwise. Lines are JSON where `json` or `GIAOLO_LOG=json` says so.
+pub(super) fn begin(filter: &str, json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let json = json || std::env::var("GIAOLO_LOG").is_ok_and(|format| format == "json");
     // Where a test runs several commands in one process, the first has begun.
-    let _ = match std::env::var("GIAOLO_LOG") {
-        Ok(format) if format == "json" => lines.json().flatten_event(true).try_init(),
-        _ => lines.try_init(),
-    };
+    let _ = if json { lines.json().flatten_event(true).try_init() } else { lines.try_init() };
 }

@@ -4,13 +4,16 @@
 //! write    explain ─▶ schema ─▶ validate ─▶ graph ─▶ test
 //! run      run · feed · topics · tail · demo
 //! serve    serve ◀── submit · plan · diff · replace · pause · resume · stop · list · status
+//! tell     dispatch ◀── deliveries
 //! ```
 //!
 //! A command prints its result on standard output and what went wrong on standard error. The exit code is 0 when all is
 //! well, 1 when it is not, 2 when the command itself was not understood.
 
+mod deliveries;
 mod demo;
 mod diff;
+mod dispatch;
 mod explain;
 mod feed;
 mod graph;
@@ -32,7 +35,6 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::filter::LevelFilter;
 
 /// From traffic cameras to journeys, violations and alerts.
 ///
@@ -75,12 +77,18 @@ enum Command {
     Stop(submit::Stop),
     List(submit::List),
     Status(submit::Status),
+    Dispatch(dispatch::Dispatch),
+    Deliveries(deliveries::Deliveries),
 }
 
 /// Runs a command; the exit code says whether all is well.
 #[must_use]
 pub fn run(cli: &Cli) -> ExitCode {
-    log::begin(if matches!(cli.command, Command::Serve(_)) { LevelFilter::INFO } else { LevelFilter::WARN });
+    match &cli.command {
+        Command::Serve(_) => log::begin("info", false),
+        Command::Dispatch(command) => log::begin("warn,engine::dispatch=info", command.json),
+        _ => log::begin("warn", false),
+    }
     let outcome = match &cli.command {
         Command::Run(command) => command.run(),
         Command::Validate(command) => command.run(),
@@ -102,6 +110,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Stop(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Dispatch(command) => command.run(),
+        Command::Deliveries(command) => command.run(),
     };
     match outcome {
         Ok(Outcome::Well) => ExitCode::SUCCESS,
