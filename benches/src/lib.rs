@@ -9,7 +9,7 @@
 //!
 //! race       who does the same work faster: contenders run in turn, medians and ratios are printed
 //! stopwatch  wall time, processor time, and that of the busiest thread
-//! recording  the city that is measured      plate_reads  the reads that are joined
+//! recording  the city that is measured      plate_reads  the reads that are joined, plate_wire: as JSON
 //! dataflows  the product's operators        plain        the programs they are held against
 //! ```
 //!
@@ -20,6 +20,7 @@
 pub mod dataflows;
 pub mod plain;
 pub mod plate_reads;
+pub mod plate_wire;
 pub mod race;
 pub mod recording;
 pub mod stopwatch;
