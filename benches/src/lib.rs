@@ -6,6 +6,7 @@
 //! benches/judge.rs       sightings to journeys to alerts
 //! benches/plate_join.rs  reads of 200 cameras, joined by plate and time
 //! benches/decode.rs      bytes to records
+//! peers/                 the join from Kafka to Kafka, and the same on Apache Flink (`make peers`)
 //!
 //! race       who does the same work faster: contenders run in turn, medians and ratios are printed
 //! stopwatch  wall time, processor time, and that of the busiest thread
