@@ -3,10 +3,11 @@
 #   make demo      the main job over a recorded rush hour, on the embedded store
 #   make test      all tests, the live ones against a real Apache Kafka
 #   make bench     one benchmark for each promise in the README
+#   make peers     the plate join from Kafka to Kafka, exactly once, here and on Apache Flink; PEERS="--help" tells of its options
 #   make lint      format, clippy, documentation, shell scripts
 #   make install   only installs what is missing
 
-.PHONY: demo test bench lint install kafka
+.PHONY: demo test bench peers lint install kafka
 
 demo: install
 	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo
@@ -18,9 +19,14 @@ test: install kafka
 bench: install
 	cargo bench --locked -p giaolo-benches
 
+# Built first, so that nothing else runs while they do.
+peers: install kafka target/peers/flink/built
+	cargo build --locked --release -p giaolo-benches --features peers --bins
+	target/release/peers $(PEERS)
+
 lint: install
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features giaolo-benches/peers -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/install .ci/run; fi
 
@@ -34,3 +40,11 @@ target/kafka/fetched: tests/kafka/pom.xml | install
 	rm -rf target/kafka
 	@mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/target/kafka/libs \
 		&& touch $@ || echo "could not fetch Kafka: live tests are skipped"
+
+# Apache Flink from Maven Central and the jobs for it, in target/peers/flink; built again when they change.
+FLINK = benches/peers/flink
+
+target/peers/flink/built: $(FLINK)/pom.xml $(wildcard $(FLINK)/src/main/java/peers/*.java) | install
+	rm -rf $(@D)
+	mvn -q -B -f $(FLINK)/pom.xml compile dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)/libs
+	touch $@

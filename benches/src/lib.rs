@@ -7,10 +7,11 @@
 //! benches/plate_join.rs  reads of 200 cameras, joined by plate and time
 //! benches/decode.rs      bytes to records
 //! benches/latency.rs     a frame to what is committed of it, under load
+//! peers/                 the join from Kafka to Kafka, and the same on Apache Flink (`make peers`)
 //!
 //! race       who does the same work faster: contenders run in turn, medians and ratios are printed
 //! stopwatch  wall time, processor time, and that of the busiest thread
-//! recording  the city that is measured      plate_reads  the reads that are joined
+//! recording  the city that is measured      plate_reads  the reads that are joined, plate_wire: as JSON
 //! dataflows  the product's operators        plain        the programs they are held against
 //! ```
 //!
@@ -21,6 +22,7 @@
 pub mod dataflows;
 pub mod plain;
 pub mod plate_reads;
+pub mod plate_wire;
 pub mod race;
 pub mod recording;
 pub mod stopwatch;

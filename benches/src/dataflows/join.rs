@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use differential_dataflow::AsCollection;
-use operators::Clock;
 use operators::stream::{Interval, interval_self_join};
+use operators::{Changes, Clock};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::InputHandle;
 use timely::dataflow::operators::{Input, Inspect, Probe};
@@ -50,6 +50,15 @@ pub fn join_corrected(reads: &Arc<Vec<PlateRead>>, workers: usize) -> Alerts {
     })
 }
 
+/// The pairs that were too fast, each as `tell` has it. The product's operator, with the limits of this work.
+pub fn too_fast<'scope, Out: Clone + 'static>(
+    reads: Changes<'scope, PlateRead>,
+    tell: impl Fn(&PlateRead, &PlateRead) -> Out + 'static,
+) -> Changes<'scope, Out> {
+    let by = |read: &PlateRead| (read.plate, read.at_ms);
+    interval_self_join(reads, "Pairs", by, WITHIN, move |a, b| a.too_fast(b).then(|| tell(a, b)))
+}
+
 /// How a read enters: its place in order of arrival, the moment, and where to put the changes.
 trait Enter: Fn(usize, &PlateRead, Clock, &mut dyn FnMut(Change)) + Copy + Send + Sync + 'static {}
 impl<F: Fn(usize, &PlateRead, Clock, &mut dyn FnMut(Change)) + Copy + Send + Sync + 'static> Enter for F {}
@@ -77,8 +86,7 @@ fn work(worker: &mut Worker, reads: &[PlateRead], enter: impl Enter) -> Alerts {
     let mut input: InputHandle<Clock, CapacityContainerBuilder<Vec<Change>>> = InputHandle::new();
     let probe = worker.dataflow(|scope| {
         let reads = scope.input_from(&mut input).as_collection();
-        let by = |read: &PlateRead| (read.plate, read.at_ms);
-        let pairs = interval_self_join(reads, "Pairs", by, WITHIN, |a, b| a.too_fast(b).then_some((a.id, b.id)));
+        let pairs = too_fast(reads, |a, b| (a.id, b.id));
         let add = move |((a, b), _, diff): &((u32, u32), Clock, isize)| {
             let mut all = sum.get();
             all.add(*a, *b, *diff as i64);

@@ -6,7 +6,7 @@ mod judge;
 mod track;
 
 pub use job::run;
-pub use join::{join, join_corrected};
+pub use join::{join, join_corrected, too_fast};
 pub use judge::judge;
 pub use track::{Frame, track};
 
