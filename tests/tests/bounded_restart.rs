@@ -66,8 +66,8 @@ fn until(run: Run, commits: u64) -> Report {
     run.run(&mut |report| stop.store(report.commits >= commits, Ordering::Relaxed)).unwrap()
 }
 
-/// A server on which two jobs run, the second with outputs of its own.
-fn serve(definitions: [&str; 2], recording: &Recording, memory: &MemoryTransport, folder: &Path, workers: usize, most: Duration) {
+/// A server on which two jobs run, the second with outputs of its own, until it has committed so often or is done.
+fn serve(definitions: [&str; 2], recording: &Recording, memory: &MemoryTransport, folder: &Path, workers: usize, commits: u64) {
     let place = Arc::new(memory.clone()) as Arc<dyn Transport>;
     let stop = Arc::new(AtomicBool::new(false));
     let city = serde_json::to_value(&recording.city).and_then(serde_json::from_value).unwrap();
@@ -85,9 +85,11 @@ fn serve(definitions: [&str; 2], recording: &Recording, memory: &MemoryTransport
     for definition in definitions {
         server.submit("test.yaml", definition, Submission::default()).unwrap();
     }
-    let running = thread::spawn(move || server.run());
+    let serving = server.clone();
+    let running = thread::spawn(move || serving.run());
     let began = Instant::now();
-    while !running.is_finished() && began.elapsed() < most {
+    while !running.is_finished() && server.figures().commits < commits {
+        assert!(began.elapsed() < Duration::from_secs(120), "it is stuck: {:?}", server.figures());
         thread::sleep(Duration::from_millis(1));
     }
     stop.store(true, Ordering::Relaxed);
@@ -146,8 +148,8 @@ fn so_do_two_jobs_on_a_server_and_share_what_they_have_in_common() {
     let (mut random, mut late) = (Random::of(4, 79), 0);
     for workers in [1, 2].into_iter().cycle().take(200) {
         late += u64::from(cut(&disturbed) > 0);
-        let most = Duration::from_millis(random.range(20, 120).unsigned_abs());
-        serve([&of_short_memory(), &second], &recording, &disturbed, folder.path(), workers, most);
+        let commits = random.range(1, 4).unsigned_abs();
+        serve([&of_short_memory(), &second], &recording, &disturbed, folder.path(), workers, commits);
         if disturbed.clone().history().unwrap().last().is_some_and(|last| last.finished) {
             break;
         }
