@@ -266,7 +266,10 @@ impl Desk {
         self.clock = epoch.clock();
         let next = self.clock + 1;
         self.feeds().for_each(|(_, feed)| feed.advance(next));
-        self.pending.push_back(epoch);
+        // Worker 0 alone hands over; the others need not keep what they took.
+        if self.index == 0 {
+            self.pending.push_back(epoch);
+        }
     }
 
     fn feeds(&mut self) -> impl Iterator<Item = &mut (usize, Box<dyn Feed>)> {
