@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::flow::Program;
-use crate::transport::{Batch, Change, PartitionProgress, Tick};
+use crate::transport::{Batch, Change, PartitionProgress, RawRecord, Tick};
 
 /// A partition being read, as the workers need to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(crate) struct Partition {
     pub(crate) topic: String,
     /// Its number there.
     pub(crate) number: u32,
+    /// Whether it is part of a table: what it holds has no times, and is read from the first offset kept.
+    pub(crate) table: bool,
 }
 
 /// Records of one partition that enter at one moment.
@@ -28,6 +30,15 @@ pub(crate) struct Slice {
     pub(crate) records: std::ops::Range<usize>,
     /// The arrival time of those records that have none of their own.
     pub(crate) arrival_ms: u64,
+}
+
+impl Slice {
+    /// Bytes of its records.
+    #[must_use]
+    pub(crate) fn bytes(&self) -> usize {
+        let size = |record: &RawRecord| record.key.len() + record.value.as_ref().map_or(0, ExactSizeIterator::len);
+        self.batch.records[self.records.clone()].iter().map(size).sum()
+    }
 }
 
 /// One moment of the job clock with what enters at it.

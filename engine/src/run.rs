@@ -217,11 +217,11 @@ impl Run {
         let (mut partitions, mut lanes) = (Vec::new(), Vec::new());
         for (source, binding) in self.sources.iter().enumerate() {
             for number in binding.transport.partitions(&binding.topic)? {
-                let partition = Partition { source, topic: binding.topic.clone(), number };
+                let partition = Partition { source, topic: binding.topic.clone(), number, table: binding.table };
                 let known = start.from.iter().filter(|_| !binding.table).flat_map(|from| &from.partitions);
                 let known = known.into_iter().find(|known| (&known.topic, known.partition) == (&partition.topic, number));
                 let reader = binding.transport.reader(&binding.topic, number, known.map_or(0, |known| known.next_offset));
-                let lane = Lane::new(partitions.len(), &partition, reader.map_err(|error| needed(error, start))?).of_table(binding.table);
+                let lane = Lane::new(partitions.len(), &partition, reader.map_err(|error| needed(error, start))?);
                 lanes.push(match known {
                     Some(known) => lane.resumed(known),
                     None => lane,

@@ -16,7 +16,7 @@ use engine::definition::Problems;
 use engine::flow::Changes;
 use engine::plan::REJECTED;
 use engine::server::Prepared;
-use engine::{Flow, Limits, Part, Program, RowSpec, Shelf, Standing};
+use engine::{Flow, Limits, Part, Program, RowSpec, Shelf};
 use schemas::{Alert, Id};
 use serde::{Deserialize, Serialize};
 
@@ -165,13 +165,8 @@ fn spec(spans: Spans) -> RowSpec<Difference> {
         rests_ms: Box::new(move |row| rests_ms(lasts(row), spans)),
         at_ms: Box::new(|row| row.first.iter().chain(&row.second).map(|alert| alert.at_ms).max().unwrap_or(0)),
         encode: Box::new(|row, revision, standing| {
-            let status = match standing {
-                Standing::Provisional => "provisional",
-                Standing::Final => "final",
-                Standing::Withdrawn => "withdrawn",
-            };
             let Difference { id, first, second } = row;
-            let row = serde_json::json!({"id": id, "revision": revision, "status": status, "first": first, "second": second});
+            let row = serde_json::json!({"id": id, "revision": revision, "status": standing.name(), "first": first, "second": second});
             row.to_string().into_bytes()
         }),
         ce_type: "vn.giaolo.difference",

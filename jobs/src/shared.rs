@@ -59,6 +59,12 @@ impl TrafficHost {
     }
 }
 
+/// What tells a map from another, or from none.
+pub(crate) fn identity(city: Option<&City>) -> Id {
+    let map = city.and_then(|city| serde_json::to_string(city).ok()).unwrap_or_default();
+    Id::of("city").with(map.as_bytes()).finish()
+}
+
 /// A plan as people compare it.
 fn explain(plan: &Plan<Step>) -> serde_json::Value {
     let wires = |wires: &[Wire]| wires.iter().map(|wire| plan.wire_name(*wire)).collect::<Vec<_>>();
@@ -88,12 +94,11 @@ impl Shared {
     /// As a server wants it.
     fn prepared(self) -> Prepared {
         let plan = &self.plan;
-        let named = plan.outputs.iter().map(|output| output.topic.clone());
         Prepared {
             job: plan.job.clone(),
             definition: plan.hash.clone(),
-            sources: self.topics().into_iter().collect(),
-            outputs: named.filter(|topic| *topic != REJECTED).chain([REJECTED.to_owned()]).collect(),
+            sources: self.topics(),
+            outputs: plan.written(),
             memory_ms: plan.memory_ms,
             plan: explain(plan),
             program: Arc::new(self),
@@ -112,7 +117,7 @@ impl Shared {
     }
 
     fn of(plan: Plan<Step>, city: Arc<City>, remember_ms: u64) -> Self {
-        let map = Id::of("city").with(serde_json::to_string(&*city).unwrap_or_default().as_bytes()).finish();
+        let map = identity(Some(&*city));
         let context = Context { city, lateness: Duration::from_ms(plan.lateness_ms) };
         let mut parts: Vec<Part> = plan.sources.iter().map(|source| source_part(&plan, source)).collect();
         for step in &plan.steps {

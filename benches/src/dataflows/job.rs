@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::plan::{Plan, REJECTED};
+use engine::plan::Plan;
 use engine::transport::Transport;
 use engine::transport::file::FileTransport;
 use engine::{Binding, Report, Run, Settings};
@@ -37,13 +37,12 @@ pub fn run(city: &City, input: &Path, output: &Path, workers: usize) -> Report {
     };
     let limits = Settings { workers, bounded: true, ..Settings::default() };
     let limits = Settings { lateness_ms: plan.lateness_ms, max_skew_ms: plan.max_skew_ms, tick_ms: plan.tick_ms, ..limits };
-    let topics = plan.outputs.iter().map(|output| output.topic.clone()).filter(|topic| topic != REJECTED);
     let run = Run {
         name: plan.job.clone(),
         definition: plan.hash.clone(),
         sources: plan.sources.iter().map(bind).collect(),
         sink: Arc::new(FileTransport::new(output, &[])),
-        outputs: topics.chain([REJECTED.to_owned()]).collect(),
+        outputs: plan.written(),
         settings: Settings { patience_ms: plan.patience_ms, memory_ms: plan.memory_ms, ..limits },
         stop: Arc::default(),
         job: Arc::new(Dataflow { context: Context { city: Arc::new(city.clone()), lateness: Duration::from_ms(plan.lateness_ms) }, plan }),

@@ -38,6 +38,18 @@ pub enum Standing {
     Withdrawn,
 }
 
+impl Standing {
+    /// As rows say it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Provisional => "provisional",
+            Self::Final => "final",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 /// Gives a row's bytes, with its revision and standing.
 pub type Encode<T> = dyn Fn(&T, u32, Standing) -> Vec<u8> + Send + Sync;
 

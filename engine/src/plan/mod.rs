@@ -234,6 +234,15 @@ fn memories<S>(wiring: &Wiring, readings: &[Option<Reading<S>>], lateness_ms: u6
     (along(|reading| reading.window_ms), along(|reading| reading.window_ms.saturating_add(reading.looks_back_ms)))
 }
 
+impl<S> Plan<S> {
+    /// The topics that are written, [`REJECTED`] last.
+    #[must_use]
+    pub fn written(&self) -> Vec<String> {
+        let named = self.outputs.iter().map(|output| output.topic.clone()).filter(|topic| topic != REJECTED);
+        named.chain([REJECTED.to_owned()]).collect()
+    }
+}
+
 /// Content that stands in place of a file must be what the file would hold.
 fn check_resources<C: Catalogue>(definition: &Definition, catalogue: &C, problems: &mut Problems) {
     let all = definition.resources.iter().chain(definition.tests.iter().flat_map(|test| &test.resources));

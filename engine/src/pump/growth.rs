@@ -59,7 +59,7 @@ fn look(source: usize, binding: &Binding, known: &mut BTreeSet<(usize, u32)>, fo
                 tracing::info!(topic, partition = number, "a new partition is read from now on");
                 known.insert((source, number));
                 // Without a pump the job is about to end.
-                let _ = found.send((Partition { source, topic: topic.clone(), number }, reader));
+                let _ = found.send((Partition { source, topic: topic.clone(), number, table: binding.table }, reader));
             }
             Err(error) => tracing::warn!(topic, partition = number, %error, "a new partition cannot be read yet; trying again"),
         }

@@ -49,7 +49,7 @@ impl Lane {
             hash: crc32fast::Hasher::new(),
             answered: false,
             rest: None,
-            table: false,
+            table: partition.table,
         }
     }
 
@@ -58,12 +58,6 @@ impl Lane {
     pub(crate) fn resumed(self, known: &PartitionProgress) -> Self {
         let hash = crc32fast::Hasher::new_with_initial(known.hash as u32);
         Self { next_offset: known.next_offset, count: known.count, arrival_ms: known.arrival_ms, hash, ..self }
-    }
-
-    /// The same, as part of a table: what it holds has no times, and is read from the first offset kept.
-    #[must_use]
-    pub(crate) fn of_table(self, table: bool) -> Self {
-        Self { table, ..self }
     }
 
     /// Whether it is part of a table.

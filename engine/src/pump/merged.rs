@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Ending, InFlight, Lane, Pump};
 use crate::clock::tick_of;
-use crate::epoch::Moment;
+use crate::epoch::{Moment, Slice};
 use crate::transport::{Tick, TransportError};
 
 pub(super) fn merge(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, TransportError> {
@@ -38,7 +38,7 @@ pub(super) fn merge(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tr
                 }
             }
         }
-        bytes += slices.iter().map(|s| s.batch.records[s.records.clone()].iter().map(super::size).sum::<usize>()).sum::<usize>();
+        bytes += slices.iter().map(Slice::bytes).sum::<usize>();
         let marks = pump.marks(clock);
         let observed_ms: Vec<u64> = pump.lanes.iter().map(|lane| observed_until(lane, clock)).collect();
         pump.observed_ms.clone_from(&observed_ms);

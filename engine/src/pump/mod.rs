@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::epoch::{Epoch, Moment, Order, Partition};
+use crate::epoch::{Epoch, Moment, Order, Partition, Slice};
 use crate::gauges::Gauges;
 use crate::settings::Settings;
 use crate::transport::TransportError;
@@ -123,8 +123,7 @@ impl Pump {
     /// Returns false if nobody is there to take it any more.
     fn send(&mut self, moments: Vec<Moment>, replayed: bool, flight: &mut InFlight) -> bool {
         let records = moments.iter().flat_map(|m| &m.slices).map(|s| s.records.len()).sum();
-        let bytes =
-            moments.iter().flat_map(|m| &m.slices).map(|s| s.batch.records[s.records.clone()].iter().map(size).sum::<usize>()).sum();
+        let bytes = moments.iter().flat_map(|m| &m.slices).map(Slice::bytes).sum();
         let full =
             |f: &InFlight| f.epochs >= self.settings.epochs_in_flight || (f.epochs > 0 && f.bytes + bytes > self.settings.bytes_in_flight);
         while full(flight) {
@@ -173,8 +172,4 @@ impl InFlight {
         self.epochs -= 1;
         self.bytes -= bytes;
     }
-}
-
-fn size(record: &crate::transport::RawRecord) -> usize {
-    record.key.len() + record.value.as_ref().map_or(0, ExactSizeIterator::len)
 }

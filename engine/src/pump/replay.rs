@@ -22,7 +22,7 @@ pub(super) fn replay(pump: &mut Pump, start: &Start, flight: &mut InFlight) -> R
                 pump.repeat(change, change.clock)?;
             }
             let moment = enter(pump, tick, &places)?;
-            bytes += moment.slices.iter().map(|s| s.batch.records[s.records.clone()].iter().map(super::size).sum::<usize>()).sum::<usize>();
+            bytes += moment.slices.iter().map(Slice::bytes).sum::<usize>();
             moments.push(moment);
             if bytes >= pump.settings.epoch_bytes {
                 flush(pump, &mut moments, &mut bytes, flight);

@@ -86,8 +86,8 @@ impl Pump {
             Arc::make_mut(&mut roster.sources).push(topic.clone());
             roster.sources.len() - 1
         });
-        let partition = Partition { source, topic, number };
-        self.lanes.push(Lane::new(self.lanes.len(), &partition, reader).of_table(table));
+        let partition = Partition { source, topic, number, table };
+        self.lanes.push(Lane::new(self.lanes.len(), &partition, reader));
         self.partitions = self.partitions.iter().cloned().chain([partition]).collect::<Vec<_>>().into();
     }
 

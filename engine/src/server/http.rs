@@ -140,15 +140,17 @@ async fn plan(Shared(server): Shared<Server>, Query(options): Query<Options>, te
 }
 
 async fn status(Shared(server): Shared<Server>) -> Response {
-    let ready = server.is_ready();
-    answer(StatusCode::OK, move || Ok(json!({"ready": ready, "figures": server.figures(), "jobs": server.jobs()?}))).await
+    answer(StatusCode::OK, move || Ok(json!({"ready": server.is_ready(), "figures": server.figures(), "jobs": server.jobs()?}))).await
 }
 
 async fn ready(Shared(server): Shared<Server>) -> Response {
-    if server.is_ready() {
-        return "ready\n".into_response();
+    match blocking(move || Ok(server.is_ready())).await {
+        Ok(true) => "ready\n".into_response(),
+        Ok(false) => {
+            failure(StatusCode::SERVICE_UNAVAILABLE, "the server is not at work", Some("it rebuilds its state from the progress record"))
+        }
+        Err(response) => response,
     }
-    failure(StatusCode::SERVICE_UNAVAILABLE, "the server is not at work", Some("it rebuilds its state from the progress record"))
 }
 
 async fn scrape(Shared(server): Shared<Server>) -> Response {

@@ -208,6 +208,7 @@ impl Server {
             submitted_ms: wall_ms(),
         };
         desk.catalogue.put(&entry, &Definition { file: file.to_owned(), text: text.to_owned() })?;
+        desk.plans.insert((entry.job.clone(), entry.definition.clone()), Arc::clone(&prepared));
         if before.is_some() {
             desk.end(&prepared.job, Vec::new());
         }
@@ -250,7 +251,7 @@ impl Server {
     /// There is no such job, or it does not run.
     pub fn stop(&self, job: &str) -> Result<JobView, ServerError> {
         let mut desk = self.lock();
-        let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
+        let entry = desk.entry(job)?;
         if !desk.catalogue.turn(job, State::Stopped, None)? {
             return Err(conflict(format!("job {job:?} is {} and cannot be stopped", entry.state.name()), "`giaolo list` shows what runs"));
         }
@@ -266,7 +267,7 @@ impl Server {
     /// There is no such job, or it does not run.
     pub fn pause(&self, job: &str) -> Result<JobView, ServerError> {
         let mut desk = self.lock();
-        let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
+        let entry = desk.entry(job)?;
         if !desk.catalogue.turn(job, State::Paused, None)? {
             return Err(conflict(format!("job {job:?} is {} and cannot be paused", entry.state.name()), "`giaolo list` shows what runs"));
         }
@@ -281,7 +282,7 @@ impl Server {
     /// There is no such job, or it does not rest.
     pub fn resume(&self, job: &str) -> Result<JobView, ServerError> {
         let mut desk = self.lock();
-        let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
+        let entry = desk.entry(job)?;
         if entry.state != State::Paused {
             return Err(conflict(format!("job {job:?} is {} and cannot be resumed", entry.state.name()), "only a paused job can be"));
         }
@@ -319,7 +320,7 @@ impl Server {
     /// There is no such job.
     pub fn definition(&self, job: &str) -> Result<Definition, ServerError> {
         let desk = self.lock();
-        let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
+        let entry = desk.entry(job)?;
         desk.catalogue.definition(job, &entry.definition)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))
     }
 
@@ -379,7 +380,7 @@ impl Server {
     }
 
     fn view(&self, desk: &mut Desk, job: &str) -> Result<JobView, ServerError> {
-        let entry = desk.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))?;
+        let entry = desk.entry(job)?;
         let outputs = self.prepared(desk, job, &entry.definition).map(|prepared| prepared.outputs.clone()).unwrap_or_default();
         Ok(JobView { entry, outputs })
     }
@@ -400,6 +401,10 @@ impl Server {
 }
 
 impl Desk {
+    fn entry(&self, job: &str) -> Result<Entry, ServerError> {
+        self.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))
+    }
+
     /// Tells the pump; without one the catalogue tells the next.
     fn order(&self, command: Command) {
         if let Some(commands) = &self.commands {

@@ -1,6 +1,9 @@
 //! A server: jobs that come, go, are replaced, fail, and go on after a restart.
 
 mod http;
+#[path = "../sums/mod.rs"]
+#[allow(dead_code, reason = "of the sums, only how they are published is of use here")]
+mod sums;
 mod trade;
 
 use std::collections::BTreeMap;

@@ -12,7 +12,9 @@ use engine::flow::Changes;
 use engine::server::{Config, Host, JobView, Prepared, Server, ServerError, Submission};
 use engine::share::{Keep, Tap};
 use engine::transport::memory::MemoryTransport;
-use engine::{Flow, Limits, Part, Program, Raw, Refusal, RefusalReason, RowSpec, RunError, Settings, Shelf, Standing};
+use engine::{Flow, Limits, Part, Program, Raw, Refusal, RefusalReason, RunError, Settings, Shelf};
+
+use crate::sums::spec;
 
 /// Key, time and value.
 type Entry = (u64, u64, i64);
@@ -82,7 +84,7 @@ impl Program for Trade {
             }
             _ => {
                 let rows = flow.join(&tap(1));
-                flow.publish(&self.output, rows, spec());
+                flow.publish(&self.output, rows, spec(|_| 0, SETTLES_MS));
                 Rc::new(())
             }
         }
@@ -109,26 +111,6 @@ fn sums<'scope>(entries: Changes<'scope, Entry>, step: &str) -> Changes<'scope, 
 fn decode(raw: &Raw<'_>) -> Result<Entry, Refusal> {
     serde_json::from_slice(raw.value.unwrap_or_default())
         .map_err(|error| Refusal { reason: RefusalReason::Unreadable, detail: error.to_string() })
-}
-
-fn spec() -> RowSpec<Entry> {
-    RowSpec {
-        id: Box::new(|row: &Entry| row.0),
-        settles_ms: Box::new(|row| row.1 + SETTLES_MS),
-        begins_ms: Box::new(|_| 0),
-        rests_ms: Box::new(|row| row.1 + SETTLES_MS),
-        at_ms: Box::new(|row| row.1),
-        encode: Box::new(|row, revision, standing| {
-            let standing = match standing {
-                Standing::Provisional => "provisional",
-                Standing::Final => "final",
-                Standing::Withdrawn => "withdrawn",
-            };
-            format!("{} {} {revision} {standing}", row.0, row.2).into_bytes()
-        }),
-        ce_type: "sum",
-        content_type: "text/plain",
-    }
 }
 
 /// A server at work on a place in memory.

@@ -1,6 +1,6 @@
 //! A job of no traffic at all: a running sum for each key, to try the runtime with.
 
-use engine::{Flow, Job, Raw, Refusal, RefusalReason, RowSpec, Standing};
+use engine::{Flow, Job, Raw, Refusal, RefusalReason, RowSpec};
 
 pub(super) type Entry = (u64, u64, i64);
 
@@ -41,14 +41,7 @@ pub(super) fn spec(begins_ms: fn(&Entry) -> u64, settles_after_ms: u64) -> RowSp
         begins_ms: Box::new(begins_ms),
         rests_ms: Box::new(move |row| row.1 + settles_after_ms),
         at_ms: Box::new(|row| row.1),
-        encode: Box::new(|row, revision, standing| {
-            let standing = match standing {
-                Standing::Provisional => "provisional",
-                Standing::Final => "final",
-                Standing::Withdrawn => "withdrawn",
-            };
-            format!("{} {} {revision} {standing}", row.0, row.2).into_bytes()
-        }),
+        encode: Box::new(|row, revision, standing| format!("{} {} {revision} {}", row.0, row.2, standing.name()).into_bytes()),
         ce_type: "sum",
         content_type: "text/plain",
     }

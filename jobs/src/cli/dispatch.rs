@@ -71,7 +71,7 @@ impl Dispatch {
             subject: Alerts,
             config,
             store: self.store.require()?,
-            state: self.state.clone().unwrap_or_else(|| beside(self.store.local.as_deref())),
+            state: self.state.clone().unwrap_or_else(|| self.store.beside("dispatch")),
             bounded: self.bounded,
             stop: job::stop_on_signals()?,
         };
@@ -98,11 +98,6 @@ fn read(path: &Path) -> anyhow::Result<Config<Wanted>> {
     file.take(BYTES_MOST as u64 + 1).read_to_string(&mut text).with_context(|| format!("{path:?} could not be read as text"))?;
     let file = path.display().to_string();
     Config::read(&file, &text).map_err(|problems| anyhow::anyhow!("{file} cannot be used as it is\n{problems}"))
-}
-
-/// The state of a store in one file lies beside it.
-fn beside(store: Option<&Path>) -> PathBuf {
-    store.map_or_else(|| PathBuf::from("giaolo-dispatch.db"), |store| store.with_extension("dispatch.db"))
 }
 
 /// A failure with the advice it carries.

@@ -132,14 +132,12 @@ pub(super) fn engine_run(
         topic: planned.topic.clone(),
         table: planned.table,
     };
-    let rejected = engine::plan::REJECTED.to_owned();
-    let named = plan.outputs.iter().map(|output| output.topic.clone());
     engine::Run {
         name: plan.job.clone(),
         definition: plan.hash.clone(),
         sources: plan.sources.iter().map(bind).collect(),
         sink,
-        outputs: named.filter(|topic| *topic != rejected).chain([rejected.clone()]).collect(),
+        outputs: plan.written(),
         settings,
         stop,
         job: Arc::new(Dataflow { context: Context { city: Arc::new(city), lateness: Duration::from_ms(plan.lateness_ms) }, plan }),

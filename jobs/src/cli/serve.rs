@@ -2,20 +2,19 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use engine::Settings;
 use engine::server::{Config, Server, listen};
-use schemas::Id;
 
 use super::remote::DEFAULT_ADDRESS;
 use super::run::read_city;
 use super::store::{Store, as_transport};
 use super::{Outcome, job};
-use crate::shared::TrafficHost;
+use crate::shared::{TrafficHost, identity};
 
 /// Run jobs that come and go
 ///
@@ -62,14 +61,13 @@ impl Serve {
         }
         let store = self.store.require()?;
         let city = self.city.as_deref().map(read_city).transpose()?.map(Arc::new);
-        let map = city.as_ref().map(|city| serde_json::to_string(&**city)).transpose()?.unwrap_or_default();
         let config = Config {
             name: self.name.clone(),
-            identity: format!("server {}", Id::of("city").with(map.as_bytes()).finish()),
+            identity: format!("server {}", identity(city.as_deref())),
             source: as_transport(&store),
             sink: as_transport(&store),
             settings: Settings { workers: usize::from(self.workers), ..Settings::default() },
-            catalogue: self.catalogue.clone().unwrap_or_else(|| beside(self.store.local.as_deref())),
+            catalogue: self.catalogue.clone().unwrap_or_else(|| self.store.beside("jobs")),
             stop: job::stop_on_signals()?,
         };
         let host = TrafficHost { city, remember_ms: self.remember * 60_000 };
@@ -80,9 +78,4 @@ impl Serve {
         drop(bound);
         Ok(Outcome::Well)
     }
-}
-
-/// The catalogue of a store in one file lies beside it.
-fn beside(store: Option<&Path>) -> PathBuf {
-    store.map_or_else(|| PathBuf::from("giaolo-jobs.db"), |store| store.with_extension("jobs.db"))
 }

@@ -37,6 +37,14 @@ impl Store {
         }
     }
 
+    /// A file of ours that goes with the store: beside it where it is a file itself, else in this folder.
+    pub(super) fn beside(&self, what: &str) -> PathBuf {
+        match &self.local {
+            Some(store) => store.with_extension(format!("{what}.db")),
+            None => PathBuf::from(format!("giaolo-{what}.db")),
+        }
+    }
+
     #[cfg(not(feature = "kafka"))]
     fn kafka(&self) -> anyhow::Result<Arc<dyn TopicStore>> {
         bail!("this build cannot talk to Kafka (hint: build it with the feature \"kafka\")")
