@@ -4,6 +4,7 @@
 //! stream   for any stream: fold, interval_join, as_of_join, retain, deduplicate, suppress, sessionize
 //! city     words to meaning: track ─▶ link ─▶ assemble_journeys
 //! rules    meaning to alerts: section_speed, red_light, hotlist …
+//! vision   pixels to words: decode, detect, read plates (feature `vision`)
 //! ```
 //!
 //! Time is the *job clock*: milliseconds, the timestamp of every change. Event times are data inside the records.
@@ -14,6 +15,8 @@ mod arrived;
 pub mod city;
 pub mod rules;
 pub mod stream;
+#[cfg(feature = "vision")]
+pub mod vision;
 
 pub use arrived::{Arrived, Observed};
 pub use stream::{Changes, Clock};

@@ -1,0 +1,68 @@
+//! Pixels to words: pictures in, what is on them out.
+//!
+//! ```text
+//! packets ─▶ decode ─▶ Picture ─▶ detect ─▶ Detection ─▶ (cut out, straighten) ─▶ read_plates ─▶ observation
+//! ```
+//!
+//! The steps know three contracts, [`Detector`], [`PlateFinder`] and [`PlateReader`]; which network stands behind
+//! one is chosen in a job definition. All take several pictures at once, for that is what makes a network fast.
+
+mod picture;
+
+pub use picture::Picture;
+use schemas::{Class, PixelBox, Plate};
+
+/// Something found on a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detection {
+    /// What it is.
+    pub class: Class,
+    /// How sure the network is, permille.
+    pub confidence: u16,
+    /// Where it is, in the picture's pixels.
+    pub bounds: PixelBox,
+}
+
+/// A plate found on a picture: its corners in pixels, from the upper left one clockwise as the plate is read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlateCorners {
+    /// The corners `[x, y]`: upper left, upper right, lower right, lower left.
+    pub corners: [[f32; 2]; 4],
+    /// How sure the network is, permille.
+    pub confidence: u16,
+}
+
+/// A network did not do its work; the text says why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct VisionError(pub String);
+
+/// Finds vehicles.
+pub trait Detector: Send {
+    /// What is on each picture, the surest first.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    fn detect(&mut self, pictures: &[Picture]) -> Result<Vec<Vec<Detection>>, VisionError>;
+}
+
+/// Finds plates on pictures of vehicles.
+pub trait PlateFinder: Send {
+    /// The plates on each picture, the surest first.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    fn find(&mut self, vehicles: &[Picture]) -> Result<Vec<Vec<PlateCorners>>, VisionError>;
+}
+
+/// Reads plates that were cut out and straightened.
+pub trait PlateReader: Send {
+    /// The width and height in pixels that plates are cut out with.
+    fn size(&self) -> (u32, u32);
+
+    /// What each plate says, with a confidence for each symbol; `None` where nothing could be read.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    fn read(&mut self, plates: &[Picture]) -> Result<Vec<Option<Plate>>, VisionError>;
+}
