@@ -44,21 +44,22 @@ fn hasty() -> LinkParameters {
     LinkParameters { nearby: Duration::from_ms(60_000), ..LinkParameters::default() }
 }
 
-/// Id, camera, half seconds, plate, colour: written out by [`made`].
-type Told = (u64, &'static str, u64, &'static str, &'static str);
+/// Id, camera, half seconds, plate, colour, m/s: written out by [`made`].
+type Told = (u64, &'static str, u64, &'static str, &'static str, Option<f64>);
 
-fn made(&(id, camera, halves, plate, body): &Told) -> Sighting {
-    sighting(id, camera, halves * 500, plate, body)
+fn made(&(id, camera, halves, plate, body, speed): &Told) -> Sighting {
+    sighting(id, camera, halves * 500, plate, body, speed)
 }
 
-/// A moment's worth of a vehicle: few plates, so that they meet and contradict; some unread, some misread.
+/// A moment's worth of a vehicle: few plates, so that they meet and contradict; some unread, some misread, some fast.
 fn any_sighting() -> impl Strategy<Value = Told> {
     let plate = prop_oneof![
         4 => Just("88A12345"), 1 => Just("B8A12345"), 2 => Just("88A12845"), 1 => Just("8A12345"), 2 => Just("29C67890"), 4 => Just("-"),
     ];
     let camera = prop::sample::select(vec!["a", "b", "b2", "c", "d"]);
     let body = prop::sample::select(vec!["white", "red"]);
-    (0u64..40, camera, 0u64..300, plate, body)
+    let speed = prop::sample::select(vec![None, Some(4.0), Some(12.0), Some(16.0)]);
+    (0u64..40, camera, 0u64..300, plate, body, speed)
 }
 
 /// The last thing said of each id.

@@ -5,6 +5,7 @@
 //! ```
 
 pub mod confusion;
+mod ground;
 mod track;
 mod vote;
 

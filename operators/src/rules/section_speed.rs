@@ -27,6 +27,9 @@ use crate::city::confusion::confused_with;
 
 const RULE: &str = "section_speed";
 
+/// So certain must it be that two plates which were read differently are one.
+const BEYOND_DOUBT_PERMILLE: u16 = 995;
+
 /// How `section_speed` decides.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -41,9 +44,10 @@ pub struct SectionSpeedParameters {
     pub length_error_permille: u32,
     /// Mean speeds above this are two vehicles taken for one, not one speeding. Default `160 km/h`.
     pub absurd: Speed,
-    /// How certain it must be that both sightings are one vehicle where one camera could not read its plate, permille; where
-    /// both could, they must have read alike. Default 930: of bonds as certain as that, more than 99 in 100 were right in
-    /// cities with known truth, and an officer confirms. Where a measurement is evidence by itself, take 995.
+    /// How certain it must be that both sightings are one vehicle where one camera could not read its plate, permille.
+    /// Default 930: of bonds as certain as that, more than 99 in 100 were right in cities with known truth, and an officer
+    /// confirms. Where a measurement is evidence by itself, take 995. Where both read a plate they must have read it alike, or
+    /// be one vehicle with 995: dirt may spoil two symbols of a plate that all other cameras read alike.
     pub identity_permille: u16,
     /// The alerts' priority, 0 to 100. Default 40.
     pub priority: u8,
@@ -217,10 +221,10 @@ fn judge(
     })
 }
 
-/// Both plates were read alike, or only one was and the way and the time leave little doubt.
+/// Both plates were read alike, or they are one vehicle's beyond doubt; or only one was read, and the way and the time leave little.
 fn surely_one_vehicle(from: &Sighting, to: &Sighting, certainty: u16, enough: u16) -> bool {
     match (&from.plate, &to.plate) {
-        (Some(a), Some(b)) => a.kind == b.kind && alike(a.text, b.text),
+        (Some(a), Some(b)) => a.kind == b.kind && (alike(a.text, b.text) || certainty >= BEYOND_DOUBT_PERMILLE.max(enough)),
         (None, None) => false,
         _ => certainty >= enough,
     }

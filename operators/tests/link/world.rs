@@ -85,14 +85,15 @@ impl World {
         took_ms.is_some_and(|took| a.camera == b.camera || way.is_some_and(|way| (took + 100) * 4_444 >= way.length_cm * 1_000))
     }
 
-    /// Runs lines `+ id camera seconds plate body` and `- id`, and tells what changed and what stands.
+    /// Runs lines `+ id camera seconds plate body [m/s]` and `- id`, and tells what changed and what stands.
     pub(crate) fn script(&mut self, now_ms: u64, lines: &str) -> String {
         for line in lines.lines() {
             match line.split_whitespace().collect::<Vec<_>>()[..] {
-                ["+", id, camera, seconds, plate, body] => {
+                ["+", id, camera, seconds, plate, body, ref speed @ ..] => {
                     let id = id.parse().unwrap();
                     let at_ms = (seconds.parse::<f64>().unwrap() * 1_000.0).round() as u64;
-                    self.say(id, Some(sighting(id, camera, at_ms, plate, body)));
+                    let speed = speed.first().map(|speed| speed.parse().unwrap());
+                    self.say(id, Some(sighting(id, camera, at_ms, plate, body, speed)));
                 }
                 ["-", id] => self.say(id.parse().unwrap(), None),
                 _ => panic!("not understood: {line}"),
@@ -112,17 +113,26 @@ fn line(journey: &Journey) -> String {
     format!("{plate} {} ({})", sightings.join(" "), journey.certainty)
 }
 
+/// How far behind the stop line the second line is.
+const BEYOND_CM: u64 = 600;
+
 /// A city of lines `from to metres [adjacent]`; cameras are those that are named.
 pub(crate) fn city(lines: &str) -> City {
     let rows: Vec<Vec<&str>> = lines.lines().map(|line| line.split_whitespace().collect()).collect();
     let mut names: Vec<&str> = rows.iter().flat_map(|row| [row[0], row[1]]).collect();
     names.sort_unstable();
     names.dedup();
+    // Ten pixels a metre; the stop line at 500.
+    let corners = [[0, -5_000, -500], [100, -5_000, 500], [0, 1_000, -500], [100, 1_000, 500]];
+    let ground = corners.map(|[x, along, across]| serde_json::json!({"pixel": [x, 500 + along / 10], "cm": [along, across]}));
     let cameras: Vec<_> = names
         .iter()
         .map(|id| {
             serde_json::json!({"id": id, "centre": "x", "lon_e7": 0, "lat_e7": 0, "heading_deg": 0, "fps": 5, "clock_error_ms": 50,
-                "ground": [], "lanes": [], "lines": [], "zones": []})
+                "ground": ground,
+                "lanes": [], "zones": [],
+                "lines": [{"id": "stop", "kind": "stop_line", "from": [0, 500], "to": [100, 500]},
+                    {"id": "beyond", "kind": "conflict_line", "from": [0, 500 + BEYOND_CM / 10], "to": [100, 500 + BEYOND_CM / 10]}]})
         })
         .collect();
     let links: Vec<_> = rows
@@ -132,10 +142,12 @@ pub(crate) fn city(lines: &str) -> City {
     serde_json::from_value(serde_json::json!({"name": "t", "centres": ["x"], "cameras": cameras, "links": links, "sections": []})).unwrap()
 }
 
-/// A car that crossed the stop line at a moment; `-` for no plate; a symbol of a plate in a small letter was read with little confidence.
-pub(crate) fn sighting(id: u64, camera: &str, at_ms: u64, plate: &str, body: &str) -> Sighting {
+/// A car that crossed the stop line at a moment, and the line behind it with a speed in m/s if one is given; `-` for no plate; a symbol of a plate in a small letter was read with little confidence.
+pub(crate) fn sighting(id: u64, camera: &str, at_ms: u64, plate: &str, body: &str, speed: Option<f64>) -> Sighting {
     let confidence: Vec<u16> = plate.chars().map(|c| if c.is_ascii_lowercase() { 600 } else { 980 }).collect();
     let plate = (plate != "-").then(|| serde_json::json!({"text": plate, "kind": "car", "colour": "white", "confidence": confidence}));
+    let crossing = |line, at_ms| Crossing { line: Name::of(line), at_ms, lane: Some(0), forward: true };
+    let beyond = speed.map(|speed| crossing("beyond", at_ms + (BEYOND_CM as f64 * 10.0 / speed).round() as u64));
     Sighting {
         id: Id(id),
         camera: camera.parse().unwrap(),
@@ -144,7 +156,7 @@ pub(crate) fn sighting(id: u64, camera: &str, at_ms: u64, plate: &str, body: &st
         from_ms: at_ms.saturating_sub(3_000),
         until_ms: at_ms + 1_000,
         plate: plate.map(|plate| serde_json::from_value(plate).unwrap()),
-        crossings: vec![Crossing { line: Name::of("stop"), at_ms, lane: Some(0), forward: true }],
+        crossings: std::iter::once(crossing("stop", at_ms)).chain(beyond).collect(),
         stays: Vec::new(),
         speed_cms: None,
         boxes: 20,

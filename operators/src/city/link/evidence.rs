@@ -7,6 +7,7 @@
 use schemas::{Body, Class, PlateKind};
 
 use super::LinkParameters;
+use super::pace::{Unimpeded, unimpeded};
 use super::seen::{Seen, SeenPlate};
 use crate::city::road::{CameraNumber, Road, UsualWay};
 use crate::city::similarity::{Millinats, Similarity};
@@ -113,22 +114,29 @@ impl Evidence {
         }
         let usual = self.road.usual(a.camera, b.camera).map_or(UNUSUAL, |way| {
             let hops = f64::from(way.hops);
-            self.duration(way, took_ms) + (hops - 1.0) * MISSED + hops * TURNED
+            self.paced(self.duration(way, took_ms), a, b, way) + (hops - 1.0) * MISSED + hops * TURNED
         });
         Some(usual.max(UNUSUAL))
+    }
+
+    /// The density of a travel time where something stopped the vehicle or may have, put right by how fast it left and arrived.
+    fn paced(&self, impeded: f64, a: &Seen, b: &Seen, way: UsualWay) -> f64 {
+        let Some((left, arrived)) = a.speed_cms.zip(b.speed_cms) else { return impeded };
+        let Unimpeded { share, density } = unimpeded([left, arrived], way, b.at_ms - a.at_ms, self.parameters.free_flow);
+        ((1.0 - share) * impeded.exp() + share * density).ln()
     }
 
     /// As `travel`, with the platoon's word where there is one.
     fn drive(&self, a: &Seen, b: &Seen, platoon: [Option<Neighbour>; 2]) -> Option<f64> {
         let travel = self.travel(a, b)?;
-        if !self.road.adjacent(a.camera, b.camera) {
+        let Some(way) = self.road.usual(a.camera, b.camera).filter(|_| self.road.adjacent(a.camera, b.camera)) else {
             return Some(travel);
-        }
+        };
         let near = |(_, arrived): &Neighbour| arrived.abs_diff(b.at_ms) < PLATOON_MS;
         let neighbours = platoon.iter().flatten().filter(|neighbour| near(neighbour));
-        let (sum, count) =
-            neighbours.fold((0.0, 0u32), |(sum, count), neighbour| (sum + like(a, b, *neighbour, travel - TURNED), count + 1));
-        if count == 0 { Some(travel) } else { Some((sum / f64::from(count)).ln() + TURNED) }
+        let anyone = self.duration(way, b.at_ms - a.at_ms);
+        let (sum, count) = neighbours.fold((0.0, 0u32), |(sum, count), neighbour| (sum + like(a, b, *neighbour, anyone), count + 1));
+        if count == 0 { Some(travel) } else { Some(self.paced((sum / f64::from(count)).ln(), a, b, way) + TURNED) }
     }
 
     /// The density of a travel time: nothing is faster than free flow by much, up to one red light a link is as likely as

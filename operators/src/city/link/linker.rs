@@ -17,6 +17,7 @@ use smallvec::{SmallVec, smallvec};
 use super::evidence::Evidence;
 use super::matching::{Claims, Matching};
 use super::openings::{Opening, Openings, Placing};
+use super::pace::Paces;
 use super::platoons::Platoons;
 use super::reads::Reads;
 use super::seen::{Seen, SeenPlate};
@@ -37,6 +38,7 @@ enum Claim {
 #[derive(Debug)]
 pub struct Linker {
     evidence: Evidence,
+    paces: Paces,
     seen: FxHashMap<Id, Seen>,
     by_age: BTreeSet<(u64, Id)>,
     by_text: FxHashMap<[u8; 16], SmallVec<[Id; 2]>>,
@@ -70,6 +72,7 @@ impl Linker {
         let (cameras, nearby_ms) = (road.cameras(), parameters.nearby.ms());
         Self {
             evidence: Evidence::new(road, parameters),
+            paces: Paces::of(city),
             seen: FxHashMap::default(),
             by_age: BTreeSet::new(),
             by_text: FxHashMap::default(),
@@ -124,7 +127,7 @@ impl Linker {
         for revisions in changes.chunk_by(|(a, _), (b, _)| a.id == b.id) {
             let Some((sighting, diff)) = revisions.last() else { continue };
             let (id, stands) = (sighting.id, *diff > 0);
-            let seen = Some(sighting).filter(|_| stands).and_then(|sighting| Seen::of(sighting, &self.evidence.road));
+            let seen = Some(sighting).filter(|_| stands).and_then(|sighting| Seen::of(sighting, &self.evidence.road, &self.paces));
             let seen = seen.filter(|seen| !self.expired(seen.at_ms, now));
             let before = self.seen.get(&id).copied();
             if before == seen {

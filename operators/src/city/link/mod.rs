@@ -16,6 +16,7 @@ mod evidence;
 mod linker;
 mod matching;
 mod openings;
+mod pace;
 mod platoons;
 mod reads;
 mod seen;

@@ -2,6 +2,7 @@
 
 use schemas::{Body, Class, Id, Name, PlateColour, PlateKind, Sighting};
 
+use super::pace::Paces;
 use crate::city::road::{CameraNumber, Road};
 use crate::city::similarity::Read;
 
@@ -14,6 +15,8 @@ pub(super) struct Seen {
     pub(super) at_ms: u64,
     pub(super) class: Class,
     pub(super) body: Option<Body>,
+    /// How fast it crossed the stop line, cm/s.
+    pub(super) speed_cms: Option<u16>,
     pub(super) plate: Option<SeenPlate>,
 }
 
@@ -27,17 +30,19 @@ pub(super) struct SeenPlate {
 
 impl Seen {
     /// `None` if the city does not know the camera.
-    pub(super) fn of(sighting: &Sighting, road: &Road) -> Option<Self> {
+    pub(super) fn of(sighting: &Sighting, road: &Road, paces: &Paces) -> Option<Self> {
+        let camera = road.number(sighting.camera)?;
         let plate = sighting.plate.as_ref().and_then(|plate| {
             let read = Read::of(plate)?;
             Some(SeenPlate { read, kind: plate.kind, colour: plate.colour })
         });
         Some(Self {
             id: sighting.id,
-            camera: road.number(sighting.camera)?,
+            camera,
             at_ms: sighting.crossing(Name::of("stop")).map_or(sighting.from_ms, |crossing| crossing.at_ms),
             class: sighting.class,
             body: sighting.body,
+            speed_cms: paces.at(camera, sighting),
             plate,
         })
     }

@@ -2,7 +2,7 @@
 
 use schemas::{Camera, Lane, LineKind, Name, Pixel, Zone};
 
-use super::ground::{Homography, Point};
+use crate::city::ground::{Homography, Point};
 
 /// Where and when a vehicle was, and how fast: one end of a piece of its path.
 #[derive(Clone, Copy, Debug)]

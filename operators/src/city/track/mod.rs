@@ -2,13 +2,11 @@
 //!
 //! ```text
 //! tracker   one camera's frames in order ─▶ which box continues which vehicle
-//!   ground    pixel ─▶ centimetre on the road          motion   where a vehicle will be
-//!   assign    boxes ─▶ vehicles, at least total cost   lines    lines, lanes and zones on the road
-//!   vehicle   what is known of one vehicle ─▶ Sighting
+//!   motion    where a vehicle will be                  lines    lines, lanes and zones on the road
+//!   assign    boxes ─▶ vehicles, at least total cost   vehicle  what is known of one vehicle ─▶ Sighting
 //! ```
 
 mod assign;
-mod ground;
 mod lines;
 mod motion;
 mod tracker;

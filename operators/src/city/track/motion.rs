@@ -3,8 +3,8 @@
 //! Source: Bar-Shalom, Li and Kirubarajan, *Estimation with Applications to Tracking and Navigation*, 2001,
 //! section 6.2 (continuous white-noise acceleration).
 
-use super::ground::{Footing, Point};
 use super::lines::Waypoint;
+use crate::city::ground::{Footing, Point};
 
 /// How long a driver keeps an acceleration at least, seconds; makes of an acceleration a noise density. Of a vehicle that is
 /// hidden it is not known to have ended: there it grows with the time it has been hidden.

@@ -14,10 +14,10 @@ use schemas::{Camera, Class, Id, Object, Observation, PixelBox, Reason, Sighting
 
 use super::TrackParameters;
 use super::assign::Assignment;
-use super::ground::{Footing, Point};
 use super::lines::View;
 use super::motion::Motion;
 use super::vehicle::Vehicle;
+use crate::city::ground::{Footing, Point};
 
 /// A pair further apart than this squared Mahalanobis distance is no pair: four standard deviations.
 const GATE: f32 = 16.0;

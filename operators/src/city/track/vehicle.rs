@@ -10,9 +10,9 @@ use std::sync::Arc;
 use schemas::{Body, Class, Crossing, Id, Name, Object, PixelBox, Plate, PlateText, Sighting, Stay};
 use smallvec::SmallVec;
 
-use super::ground::{Footing, Point};
 use super::lines::{GroundLine, Passed, View, Waypoint};
 use super::{RETELL_MS, TrackParameters};
+use crate::city::ground::{Footing, Point};
 use crate::city::vote::{Majority, Vote, certainty};
 
 const CLASSES: [Class; 5] = [Class::Car, Class::Motorbike, Class::Bus, Class::Truck, Class::Bicycle];

@@ -3,22 +3,22 @@
 use schemas::Ground;
 
 /// A point on the road, centimetres: along the direction of travel, and to the right.
-pub(super) type Point = [f32; 2];
+pub(in crate::city) type Point = [f32; 2];
 
 /// Where something stands on the road, and how well that is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Footing {
+pub(in crate::city) struct Footing {
     /// Where.
-    pub(super) at: Point,
+    pub(in crate::city) at: Point,
     /// Variance along and across, cm².
-    pub(super) variance: [f32; 2],
+    pub(in crate::city) variance: [f32; 2],
 }
 
 /// A projective map from pixels to the ground (Hartley and Zisserman, *Multiple View Geometry*, 2004, section 2.3).
 ///
 /// Pixels are taken relative to the surveyed points' middle, which is on the road and so never on the horizon.
 #[derive(Clone, Debug)]
-pub(super) struct Homography {
+pub(in crate::city) struct Homography {
     middle: [f32; 2],
     /// Rows of the matrix; its last element is one.
     along: [f32; 3],
@@ -34,7 +34,7 @@ impl Homography {
     ///
     /// # Errors
     /// Fewer than four points, or three of them on one line.
-    pub(super) fn through(points: &[Ground]) -> Result<Self, String> {
+    pub(in crate::city) fn through(points: &[Ground]) -> Result<Self, String> {
         let Some(points) = points.first_chunk::<4>() else {
             return Err(format!("the city gives {} ground points for this camera; four are needed", points.len()));
         };
@@ -53,12 +53,12 @@ impl Homography {
     }
 
     /// Where a pixel lies on the ground; `None` above the horizon.
-    pub(super) fn point(&self, x: f32, y: f32) -> Option<Point> {
+    pub(in crate::city) fn point(&self, x: f32, y: f32) -> Option<Point> {
         self.footing(x, y, [0.0, 0.0]).map(|footing| footing.at)
     }
 
     /// Where a pixel lies on the ground, and the variance there of its jitter (standard deviations in x and y, pixels).
-    pub(super) fn footing(&self, x: f32, y: f32, jitter: [f32; 2]) -> Option<Footing> {
+    pub(in crate::city) fn footing(&self, x: f32, y: f32, jitter: [f32; 2]) -> Option<Footing> {
         let (x, y) = (x - self.middle[0], y - self.middle[1]);
         let depth = self.depth[0] * x + self.depth[1] * y + 1.0;
         if depth < HORIZON {
