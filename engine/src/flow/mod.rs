@@ -1,30 +1,28 @@
 //! What a job sees while it is built: typed sources, and outputs that publish its tables.
 
+mod feed;
+mod record;
+
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 pub use differential_dataflow::ExchangeData;
 use differential_dataflow::{AsCollection, VecCollection};
-use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::Input;
-use timely::dataflow::operators::core::input::Handle;
 
+pub(crate) use self::feed::Feed;
+use self::feed::{InputHandle, MarkFeed, RecordFeed, RejectedFeed, TableFeed};
+pub use self::record::{Raw, Refusal, RefusalReason, Rejection};
 use crate::basis::AsOf;
 use crate::changelog::{self, Draft, Opening, Predecessor, RowSpec, Told};
-use crate::clock::{Untimely, judge};
-use crate::epoch::{Epoch, Moment, Slice};
 use crate::share::{Flowing, Gauge, Keep, Pipe, Tap, tap};
-use crate::transport::RawRecord;
 
 /// A changing collection at the job clock.
 pub type Changes<'scope, D> = VecCollection<'scope, u64, D, isize>;
-
-type InputHandle<D> = Handle<u64, CapacityContainerBuilder<Vec<(D, u64, isize)>>>;
 
 /// A job: how it is put together from sources to outputs. Built once on every worker.
 pub trait Job: Send + Sync + 'static {
@@ -61,63 +59,6 @@ pub struct Part {
 /// What a part lends to others: whatever whoever builds the parts makes of it.
 pub type Shelf = Rc<dyn Any>;
 
-/// A record as it lies in its topic.
-#[derive(Clone, Copy, Debug)]
-pub struct Raw<'a> {
-    /// The topic.
-    pub topic: &'a str,
-    /// The partition.
-    pub partition: u32,
-    /// The offset.
-    pub offset: u64,
-    /// Its key; empty if it has none.
-    pub key: &'a [u8],
-    /// Its value; `None` is a tombstone.
-    pub value: Option<&'a [u8]>,
-}
-
-/// Why a record is not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The kind of reason.
-    pub reason: RefusalReason,
-    /// The reason in a sentence.
-    pub detail: String,
-}
-
-/// Kinds of reasons not to take a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RefusalReason {
-    /// Not in the topic's format at all.
-    Unreadable,
-    /// In the format, but with fields or values that cannot be.
-    Invalid,
-    /// Older than the job still accepts.
-    Late,
-    /// Further ahead of its arrival than clocks may be wrong.
-    Future,
-    /// Taken before.
-    Duplicate,
-}
-
-/// A record that was not taken, with its place and its bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Rejection {
-    /// The topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: u32,
-    /// The offset.
-    pub offset: u64,
-    /// Why.
-    pub reason: RefusalReason,
-    /// Why, in a sentence.
-    pub detail: String,
-    /// The record.
-    pub record: Vec<u8>,
-}
-
 /// Until when a partition has been observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Mark {
@@ -138,13 +79,6 @@ pub struct Held {
     pub until_ms: u64,
     /// What tells it from any other that might be held in its place.
     pub print: u64,
-}
-
-/// Takes one source's records into the dataflow.
-pub(crate) trait Feed {
-    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice, first: usize);
-    fn mark(&mut self, _moment: &Moment, _epoch: &Epoch) {}
-    fn advance(&mut self, to: u64);
 }
 
 /// What a record's time is held against.
@@ -249,7 +183,7 @@ impl<'scope> Flow<'scope> {
         let (handle, stream) = self.scope.new_input();
         let here = self.scope.index() == 0;
         let rejected = Rc::clone(&self.rejected);
-        self.add(name, Box::new(TableFeed { handle, decode, rejected, here, rows: std::collections::BTreeMap::new() }));
+        self.add(name, Box::new(TableFeed { handle, decode, rejected, here, rows: BTreeMap::new() }));
         stream.as_collection()
     }
 
@@ -261,7 +195,7 @@ impl<'scope> Flow<'scope> {
         let (handle, stream) = self.scope.new_input();
         let here = self.scope.index() == 0;
         let source = self.place(name);
-        self.ends.feeds.push((source, Box::new(MarkFeed { handle, here, source, last: std::collections::BTreeMap::new() })));
+        self.ends.feeds.push((source, Box::new(MarkFeed { handle, here, source, last: BTreeMap::new() })));
         stream.as_collection()
     }
 
@@ -333,172 +267,5 @@ impl<'scope> Flow<'scope> {
     fn add(&mut self, name: &str, feed: Box<dyn Feed>) {
         let source = self.place(name);
         self.ends.feeds.push((source, feed));
-    }
-}
-
-/// Decodes a share of a source's records on each worker.
-struct RecordFeed<T: Clone + 'static, D, E> {
-    handle: InputHandle<T>,
-    decode: D,
-    event_ms: E,
-    rejected: Rc<RefCell<InputHandle<Rejection>>>,
-    limits: Limits,
-    /// The job clock when this was built: what was too late then is not of its time.
-    born: u64,
-    index: usize,
-    peers: usize,
-}
-
-/// Records that one worker decodes in a row before the next worker's turn.
-const SHARE: usize = 16;
-
-impl<T, D, E> Feed for RecordFeed<T, D, E>
-where
-    T: ExchangeData,
-    D: Fn(&Raw<'_>) -> Result<T, Refusal>,
-    E: Fn(&T) -> Option<u64>,
-{
-    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice, first: usize) {
-        let clock = moment.tick.clock;
-        let mut newest = 0;
-        for (number, record) in slice.batch.records[slice.records.clone()].iter().enumerate() {
-            if (first + number) / SHARE % self.peers != self.index {
-                continue;
-            }
-            let raw = raw(epoch, slice, record);
-            let arrival_ms = record.arrival_ms.unwrap_or(slice.arrival_ms);
-            let taken = (self.decode)(&raw).and_then(|value| {
-                let Some(event_ms) = (self.event_ms)(&value) else { return Ok(value) };
-                timely_enough(event_ms, clock, arrival_ms, self.limits)?;
-                newest = newest.max(event_ms);
-                Ok(value)
-            });
-            match taken {
-                Ok(value) => self.handle.send((value, clock, 1)),
-                Err(refusal) if refusal.reason == RefusalReason::Late && arrival_ms + self.limits.lateness_ms < self.born => {}
-                Err(refusal) => self.rejected.borrow_mut().send((rejection(&raw, refusal), clock, 1)),
-            }
-        }
-        epoch.event_ms[slice.partition].fetch_max(newest, Ordering::Relaxed);
-    }
-
-    fn advance(&mut self, to: u64) {
-        self.handle.advance_to(to);
-    }
-}
-
-/// Keeps a table's rows on worker 0, where all of its records are decoded in order.
-struct TableFeed<K, T: Clone + 'static, D> {
-    handle: InputHandle<T>,
-    decode: D,
-    rejected: Rc<RefCell<InputHandle<Rejection>>>,
-    here: bool,
-    rows: std::collections::BTreeMap<K, T>,
-}
-
-impl<K, T, D> Feed for TableFeed<K, T, D>
-where
-    K: Ord,
-    T: ExchangeData,
-    D: Fn(&Raw<'_>) -> Result<(K, Option<T>), Refusal>,
-{
-    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice, _first: usize) {
-        if !self.here {
-            return;
-        }
-        let clock = moment.tick.clock;
-        for record in &slice.batch.records[slice.records.clone()] {
-            let raw = raw(epoch, slice, record);
-            match (self.decode)(&raw) {
-                Err(refusal) => self.rejected.borrow_mut().send((rejection(&raw, refusal), clock, 1)),
-                Ok((key, row)) => {
-                    let before = match row.clone() {
-                        Some(row) => self.rows.insert(key, row),
-                        None => self.rows.remove(&key),
-                    };
-                    if before != row {
-                        before.into_iter().for_each(|old| self.handle.send((old, clock, -1)));
-                        row.into_iter().for_each(|new| self.handle.send((new, clock, 1)));
-                    }
-                }
-            }
-        }
-    }
-
-    fn advance(&mut self, to: u64) {
-        self.handle.advance_to(to);
-    }
-}
-
-/// Tells how far a source's partitions have been observed; worker 0 alone speaks.
-struct MarkFeed {
-    handle: InputHandle<Mark>,
-    here: bool,
-    source: usize,
-    last: std::collections::BTreeMap<u32, Mark>,
-}
-
-impl Feed for MarkFeed {
-    fn take(&mut self, _: &Epoch, _: &Moment, _: &Slice, _: usize) {}
-
-    fn mark(&mut self, moment: &Moment, epoch: &Epoch) {
-        if !self.here {
-            return;
-        }
-        for (partition, until_ms) in epoch.partitions.iter().zip(&moment.tick.observed_ms) {
-            if partition.source == self.source && *until_ms > 0 {
-                let mark = Mark { partition: partition.number, until_ms: *until_ms };
-                let before = self.last.insert(partition.number, mark);
-                if before != Some(mark) {
-                    before.into_iter().for_each(|old| self.handle.send((old, moment.tick.clock, -1)));
-                    self.handle.send((mark, moment.tick.clock, 1));
-                }
-            }
-        }
-    }
-
-    fn advance(&mut self, to: u64) {
-        self.handle.advance_to(to);
-    }
-}
-
-/// Lets the clock of the rejections go on.
-struct RejectedFeed(Rc<RefCell<InputHandle<Rejection>>>);
-
-impl Feed for RejectedFeed {
-    fn take(&mut self, _: &Epoch, _: &Moment, _: &Slice, _: usize) {}
-
-    fn advance(&mut self, to: u64) {
-        self.0.borrow_mut().advance_to(to);
-    }
-}
-
-fn raw<'a>(epoch: &'a Epoch, slice: &'a Slice, record: &RawRecord) -> Raw<'a> {
-    let partition = &epoch.partitions[slice.partition];
-    Raw {
-        topic: &partition.topic,
-        partition: partition.number,
-        offset: record.offset,
-        key: slice.batch.key(record),
-        value: slice.batch.value(record),
-    }
-}
-
-fn rejection(raw: &Raw<'_>, refusal: Refusal) -> Rejection {
-    let (topic, record) = (raw.topic.to_owned(), raw.value.unwrap_or_default().to_vec());
-    Rejection { topic, partition: raw.partition, offset: raw.offset, reason: refusal.reason, detail: refusal.detail, record }
-}
-
-fn timely_enough(event_ms: u64, clock: u64, arrival_ms: u64, limits: Limits) -> Result<(), Refusal> {
-    match judge(event_ms, clock, arrival_ms, limits.lateness_ms, limits.max_skew_ms) {
-        None => Ok(()),
-        Some(Untimely::Late { by_ms }) => {
-            let detail = format!("its time {event_ms} is {by_ms} ms older than the job still accepts at {clock}");
-            Err(Refusal { reason: RefusalReason::Late, detail })
-        }
-        Some(Untimely::Future { by_ms }) => {
-            let detail = format!("its time {event_ms} is {by_ms} ms further ahead of its arrival at {arrival_ms} than clocks may be wrong");
-            Err(Refusal { reason: RefusalReason::Future, detail })
-        }
     }
 }
