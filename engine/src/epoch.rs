@@ -69,8 +69,8 @@ pub(crate) struct Epoch {
     pub(crate) records: usize,
     /// Repeats what was committed before: its rows are known already.
     pub(crate) replayed: bool,
-    /// When it was handed out.
-    pub(crate) began: std::time::Instant,
+    /// When it was handed out, as the run's time has it.
+    pub(crate) began: std::time::Duration,
     /// Jobs that began or ended since the epoch before.
     pub(crate) changes: Vec<Change>,
 }

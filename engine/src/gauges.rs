@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use crate::pump::Pump;
+use crate::time::wall_ms;
 
 /// Figures, kept by those who know them.
 #[derive(Debug, Default)]
@@ -106,7 +106,7 @@ impl Gauges {
 
     /// How far reading is.
     pub(crate) fn tell(&self, pump: &Pump, epochs: usize, bytes: usize) {
-        let now_ms = wall_ms();
+        let now_ms = pump.time.wall_ms();
         let partitions: Vec<_> = pump.lanes.iter().map(|lane| lane.figures(now_ms)).collect();
         let held_by = partitions.iter().filter(|p| !p.caught_up && p.lag_ms > pump.settings.patience_ms).max_by_key(|p| p.lag_ms);
         let held_by = held_by.map(|p| format!("{}/{}", p.topic, p.partition));
@@ -119,8 +119,4 @@ impl Gauges {
     fn lock(&self) -> MutexGuard<'_, Figures> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(crate) fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
 }

@@ -9,18 +9,22 @@
 mod basis;
 pub mod changelog;
 pub mod clock;
+mod committer;
 pub mod definition;
 pub mod dispatch;
 mod epoch;
 pub mod flow;
 pub mod gauges;
+mod halt;
 pub mod plan;
 mod profile;
 mod pump;
+mod recovery;
 pub mod run;
 pub mod server;
 pub mod settings;
 pub mod share;
+mod time;
 pub mod transport;
 mod worker;
 

@@ -5,23 +5,22 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Sender, bounded, unbounded};
 
-use crate::basis::Basis;
-use crate::changelog::Draft;
-use crate::epoch::{Epoch, Order, Partition};
+use crate::committer::{Committer, Office};
+use crate::epoch::{Order, Partition};
 use crate::flow::{Job, Limits};
-use crate::gauges::{Figures, Gauges};
+use crate::gauges::Gauges;
+use crate::halt::Halt;
 use crate::pump::roster::Roster;
-use crate::pump::{Lane, Pump, Start, growth};
+use crate::pump::{Inlet, Lane, Pump, Start, growth};
+use crate::recovery::{needed, recover};
 use crate::settings::Settings;
-use crate::transport::{Change, OutputRow, PartitionProgress, Progress, Transport, TransportError, Writer};
+use crate::time::{MachineTime, Time};
+use crate::transport::{Transport, TransportError, Writer};
 use crate::worker::{self, Charge, Complete, Failure};
-
-/// The shape of progress records this engine writes.
-const PROGRESS_VERSION: u16 = 1;
 
 /// A source of a job and the topic it is read from.
 #[derive(Clone)]
@@ -119,25 +118,7 @@ impl Run {
     /// A transport failed for good, or no longer has what is needed; progress of another definition was found; what was rebuilt
     /// is not what there was; a worker panicked. What was committed stands.
     pub fn run(self, observe: &mut dyn FnMut(&Report)) -> Result<Report, RunError> {
-        let mut times = 1;
-        loop {
-            let mut writer = self.sink.writer(&self.name, &self.outputs)?;
-            let history = writer.history()?;
-            check(&self.name, &self.definition, &history)?;
-            if history.last().is_some_and(|last| last.finished) {
-                return Ok(Report { finished: true, ..Report::default() });
-            }
-            let start = Start::choose(history, times).map_err(|error| begun_anew(error.into(), times))?;
-            let (further, told_to_stop) = (start.from.is_some(), self.stop.load(Ordering::Relaxed));
-            match self.run_from(start, writer, None, observe) {
-                Err(RunError::Astray(job)) if further => {
-                    tracing::warn!(job, "what was rebuilt is not what there was; beginning further back");
-                    self.stop.store(told_to_stop, Ordering::Relaxed);
-                    times *= 2;
-                }
-                ended => return ended.map_err(|error| begun_anew(error, times)),
-            }
-        }
+        recover(&*self.sink, &self.name, &self.definition, &self.outputs, |start, writer| self.run_from(start, writer, None, observe))
     }
 
     /// Runs the job from where its progress says; `serving` where jobs come and go while it runs.
@@ -149,45 +130,28 @@ impl Run {
         observe: &mut dyn FnMut(&Report),
     ) -> Result<Report, RunError> {
         let (partitions, lanes) = self.open(&start)?;
-        let partitions = Arc::new(partitions);
+        let (time, halt) = (Arc::new(MachineTime::new()) as Arc<dyn Time>, Halt::new(Arc::clone(&self.stop)));
         let (complete, completed) = unbounded();
         let (freed, committed) = unbounded();
+        let (found, grown) = unbounded();
         let (roster, gauges) = serving.map_or((None, None), |serving| (Some(serving.roster), Some(serving.gauges)));
         let (guards, workers) = self.start_workers(&complete, gauges.as_ref())?;
         drop(complete);
-        let last = start.replay.last().cloned().unwrap_or_default();
-        let epoch = last.epoch;
-        let event_ms = partitions.iter().map(|partition| known_event_ms(&last, partition)).collect();
-        let (found, grown) = unbounded();
+        let last = start.last().cloned().unwrap_or_default();
         let watcher = (!self.settings.bounded)
-            .then(|| {
-                let every = self.settings.look_for_partitions;
-                growth::watch(self.sources.clone(), &partitions, every, Arc::clone(&self.stop), found)
-            })
+            .then(|| growth::watch(self.sources.clone(), &partitions, self.settings.look_for_partitions, halt.clone(), found))
             .transpose()
             .map_err(no_thread)?;
-        let pump = Pump {
-            settings: self.settings.clone(),
-            lanes,
-            partitions,
-            workers,
-            grown,
-            committed,
-            stop: Arc::clone(&self.stop),
-            clock: 0,
-            observed_ms: Vec::new(),
-            roster,
-            gauges: gauges.clone(),
-        };
+        let office = self.office(writer, freed, &halt, &time, gauges.clone());
+        let mut committer = Committer::new(office, last, &partitions);
+        let inlet = Inlet { lanes, partitions, workers, grown, committed };
+        let pump = Pump::new(self.settings.clone(), inlet, halt.clone(), time, roster, gauges);
         let pump = std::thread::Builder::new().name("pump".into()).spawn(move || pump.run(&start));
         let pump = pump.map_err(no_thread)?;
-        let running = last.running.clone();
-        let report = Report::default();
-        let mut committer = Committer { run: self, writer, epoch, event_ms, last, running, report, freed, gauges };
         let result = committer.work(&completed, observe);
-        self.stop.store(true, Ordering::Relaxed);
-        let Committer { report, freed, .. } = committer;
-        drop((freed, completed));
+        halt.end();
+        let report = committer.report().clone();
+        drop((committer, completed));
         let failed = |what: &str| self.failed(Failure { message: format!("{what} panicked"), ..Failure::default() });
         let ending = pump.join().map_err(|_| failed("the pump"))?;
         if let Some(watcher) = watcher {
@@ -212,8 +176,21 @@ impl Run {
         RunError::Worker { name: self.name.clone(), message, part, jobs }
     }
 
+    /// What its committer works with.
+    pub(crate) fn office(
+        &self,
+        writer: Box<dyn Writer>,
+        freed: Sender<usize>,
+        halt: &Halt,
+        time: &Arc<dyn Time>,
+        gauges: Option<Arc<Gauges>>,
+    ) -> Office {
+        let (job, definition) = (self.name.clone(), self.definition.clone());
+        Office { job, definition, writer, freed, halt: halt.clone(), time: Arc::clone(time), gauges }
+    }
+
     /// Opens all partitions of all sources: where the start says, or from the first offset kept.
-    fn open(&self, start: &Start) -> Result<(Vec<Partition>, Vec<Lane>), TransportError> {
+    pub(crate) fn open(&self, start: &Start) -> Result<(Vec<Partition>, Vec<Lane>), TransportError> {
         let (mut partitions, mut lanes) = (Vec::new(), Vec::new());
         for (source, binding) in self.sources.iter().enumerate() {
             for number in binding.transport.partitions(&binding.topic)? {
@@ -232,24 +209,26 @@ impl Run {
         Ok((partitions, lanes))
     }
 
+    /// What a worker needs to know.
+    pub(crate) fn charge(&self, gauges: Option<&Arc<Gauges>>) -> Charge {
+        let Settings { lateness_ms, max_skew_ms, memory_ms, .. } = self.settings;
+        Charge {
+            job: Arc::clone(&self.job),
+            name: self.name.clone(),
+            sources: self.sources.iter().map(|binding| binding.source.clone()).collect(),
+            limits: Limits { lateness_ms, max_skew_ms, memory_ms },
+            gauges: gauges.cloned(),
+            broken: Arc::default(),
+        }
+    }
+
     #[expect(clippy::type_complexity, reason = "used once")]
     fn start_workers(
         &self,
         complete: &Sender<Complete>,
         gauges: Option<&Arc<Gauges>>,
     ) -> Result<(timely::communication::WorkerGuards<()>, Vec<(Sender<Order>, std::thread::Thread)>), TransportError> {
-        let charge = Charge {
-            job: Arc::clone(&self.job),
-            name: self.name.clone(),
-            sources: self.sources.iter().map(|binding| binding.source.clone()).collect(),
-            limits: Limits {
-                lateness_ms: self.settings.lateness_ms,
-                max_skew_ms: self.settings.max_skew_ms,
-                memory_ms: self.settings.memory_ms,
-            },
-            gauges: gauges.cloned(),
-            broken: Arc::default(),
-        };
+        let charge = self.charge(gauges);
         let (orders, receivers): (Vec<_>, Vec<_>) = (0..self.settings.workers).map(|_| bounded(self.settings.epochs_in_flight + 2)).unzip();
         let (say_hello, hello) = unbounded();
         let complete = complete.clone();
@@ -265,44 +244,6 @@ impl Run {
     }
 }
 
-/// Progress of another definition is not gone on with.
-pub(crate) fn check(name: &str, definition: &str, history: &[Progress]) -> Result<(), RunError> {
-    match history.last() {
-        Some(last) if last.definition != definition => {
-            Err(RunError::OtherDefinition { name: name.to_owned(), theirs: last.definition.clone(), ours: definition.to_owned() })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The largest event time read from a partition before; its place among them may be another now.
-fn known_event_ms(last: &Progress, partition: &Partition) -> u64 {
-    let known = last.partitions.iter().find(|known| (&known.topic, known.partition) == (&partition.topic, partition.number));
-    known.map_or(0, |known| known.event_ms)
-}
-
-/// An error of a restart that would not have come up, had it not been begun further back than need be.
-fn begun_anew(error: RunError, times: u64) -> RunError {
-    match error {
-        RunError::Transport(error) if times > 1 && !error.retry => {
-            let hint = error.hint.clone().unwrap_or_default();
-            let why = "It was begun so far back because what it rebuilt from less was not what there was when it stopped.";
-            error.hint(format!("{hint} {why}").trim_start()).into()
-        }
-        error => error,
-    }
-}
-
-/// An error of a restart that does not find what it needs says what that is.
-fn needed(error: TransportError, start: &Start) -> TransportError {
-    let (Some(from), Some(last)) = (&start.from, start.replay.last()) else { return error };
-    let since =
-        jiff::Timestamp::from_millisecond(i64::try_from(from.clock).unwrap_or(i64::MAX)).map_or_else(|_| String::new(), |t| t.to_string());
-    let span = crate::pump::span(last.clock.saturating_sub(from.clock));
-    let hint = error.hint.clone().unwrap_or_default();
-    error.hint(format!("{hint} This start needs what arrived since {since}, {span} before the last commit.").trim_start())
-}
-
 fn no_thread(error: std::io::Error) -> TransportError {
     TransportError::lasting("cannot start a thread").because(error)
 }
@@ -311,174 +252,4 @@ fn no_thread(error: std::io::Error) -> TransportError {
 pub(crate) struct Serving {
     pub(crate) roster: Roster,
     pub(crate) gauges: Arc<Gauges>,
-}
-
-/// Writes complete epochs, each with the progress it makes, in one transaction.
-struct Committer<'a> {
-    run: &'a Run,
-    writer: Box<dyn Writer>,
-    epoch: u64,
-    last: Progress,
-    /// The largest event time read from each partition.
-    event_ms: Vec<u64>,
-    report: Report,
-    freed: Sender<usize>,
-    gauges: Option<Arc<Gauges>>,
-    /// The jobs that run, where this is a server's.
-    running: Vec<Change>,
-}
-
-/// Most epochs that go into one commit beside the first.
-const GROUP_MOST: usize = 64;
-
-/// What goes into one commit.
-#[derive(Default)]
-struct Group {
-    epochs: Vec<(Arc<Epoch>, Basis)>,
-    rows: Vec<Draft>,
-    ended: bool,
-    failed: Option<Failure>,
-}
-
-impl Group {
-    fn add(&mut self, complete: Complete) {
-        match complete {
-            Complete::Epoch(epoch, mut rows, basis) => {
-                if !epoch.replayed {
-                    self.rows.append(&mut rows);
-                }
-                self.epochs.push((epoch, basis));
-            }
-            Complete::End(mut rows) => {
-                self.rows.append(&mut rows);
-                self.ended = true;
-            }
-            Complete::Failed(failure) => self.failed = Some(failure),
-        }
-    }
-}
-
-impl Committer<'_> {
-    fn work(&mut self, completed: &Receiver<Complete>, observe: &mut dyn FnMut(&Report)) -> Result<(), RunError> {
-        while let Ok(first) = completed.recv() {
-            // What was completed meanwhile goes into the same commit.
-            let mut batch = Group::default();
-            std::iter::once(first).chain(completed.try_iter().take(GROUP_MOST)).for_each(|complete| batch.add(complete));
-            if let Some(failure) = batch.failed {
-                return Err(self.run.failed(failure));
-            }
-            self.hold(&batch)?;
-            self.take(batch)?;
-            observe(&self.report);
-        }
-        Ok(())
-    }
-
-    /// Holds what a replay made to what there was at its end.
-    fn hold(&self, group: &Group) -> Result<(), RunError> {
-        let end = group.epochs.iter().rfind(|(epoch, _)| epoch.replayed && epoch.clock() == self.last.clock);
-        match end.zip(self.last.open) {
-            Some(((_, basis), open)) if basis.open != open => Err(RunError::Astray(self.run.name.clone())),
-            _ => Ok(()),
-        }
-    }
-
-    /// Commits a group of epochs in one transaction and makes room for others.
-    fn take(&mut self, group: Group) -> Result<(), TransportError> {
-        let fresh: Vec<_> = group.epochs.iter().filter(|(epoch, _)| !epoch.replayed).collect();
-        if let Some((last, basis)) = fresh.last() {
-            self.event_ms.resize(last.partitions.len(), 0);
-            for (epoch, _) in &fresh {
-                let found = epoch.event_ms.iter().map(|event_ms| event_ms.load(Ordering::Relaxed));
-                self.event_ms.iter_mut().zip(found).for_each(|(newest, found)| *newest = (*newest).max(found));
-            }
-            self.last = self.progress(last, *basis);
-            self.last.ticks = fresh.iter().flat_map(|(epoch, _)| &epoch.moments).map(|moment| moment.tick.clone()).collect();
-            self.last.changes = fresh.iter().flat_map(|(epoch, _)| &epoch.changes).cloned().collect();
-            for change in &self.last.changes {
-                self.running.retain(|running| running.job != change.job);
-                self.running.extend(change.began.is_some().then(|| change.clone()));
-            }
-            self.last.running.clone_from(&self.running);
-        }
-        if group.ended {
-            let (ticks, clock) = (std::mem::take(&mut self.last.ticks), self.last.clock);
-            self.last = Progress {
-                finished: true,
-                epoch: self.epoch + 1,
-                frontier: u64::MAX,
-                clock,
-                ticks,
-                ..self.header(self.last.partitions.clone())
-            };
-        }
-        if group.ended || !fresh.is_empty() {
-            let progress = self.last.clone();
-            self.commit(group.rows, &progress)?;
-            (self.last.ticks, self.last.changes) = (Vec::new(), Vec::new());
-        }
-        (self.report.finished, self.report.rests_on_ms) = (group.ended, self.last.rests_on_ms);
-        for (epoch, _) in &group.epochs {
-            self.report.replaying = epoch.replayed;
-            self.report.replayed += if epoch.replayed { epoch.records as u64 } else { 0 };
-            self.report.records += epoch.records as u64;
-            self.report.bytes += epoch.bytes as u64;
-            self.report.clock = epoch.clock();
-            let _ = self.freed.send(epoch.bytes);
-        }
-        self.gauges.iter().for_each(|gauges| gauges.change(|figures| self.tell(&group.epochs, figures)));
-        Ok(())
-    }
-
-    fn tell(&self, epochs: &[(Arc<Epoch>, Basis)], figures: &mut Figures) {
-        let Report { commits, rows, replaying, .. } = &self.report;
-        (figures.commits, figures.rows, figures.replaying) = (*commits, rows.clone(), *replaying);
-        for change in epochs.iter().flat_map(|(epoch, _)| &epoch.changes) {
-            figures.running.retain(|(job, _)| *job != change.job);
-            figures.running.extend(change.began.iter().map(|definition| (change.job.clone(), definition.clone())));
-        }
-        for (epoch, _) in epochs.iter().filter(|(epoch, _)| !epoch.replayed && epoch.records > 0) {
-            figures.commit_ms.add(epoch.began.elapsed().as_millis() as u64);
-        }
-    }
-
-    fn progress(&self, epoch: &Epoch, basis: Basis) -> Progress {
-        let mut partitions = epoch.progress.clone();
-        partitions.iter_mut().zip(&self.event_ms).for_each(|(partition, newest)| partition.event_ms = *newest);
-        let (clock, Basis { rests_on_ms, open }) = (epoch.clock(), basis);
-        Progress { epoch: self.epoch + 1, frontier: clock, clock, rests_on_ms, open: Some(open), ..self.header(partitions) }
-    }
-
-    fn header(&self, partitions: Vec<PartitionProgress>) -> Progress {
-        let (job, definition) = (self.run.name.clone(), self.run.definition.clone());
-        Progress { version: PROGRESS_VERSION, job, definition, partitions, ..Progress::default() }
-    }
-
-    fn try_commit(&mut self, new_outputs: &[String], rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
-        if !new_outputs.is_empty() {
-            self.writer.add_outputs(new_outputs)?;
-        }
-        self.writer.commit(rows, progress)
-    }
-
-    /// Commits, trying again while the transport says that may help.
-    fn commit(&mut self, rows: Vec<Draft>, progress: &Progress) -> Result<(), TransportError> {
-        let rows: Vec<OutputRow> = rows.into_iter().map(|draft| draft()).collect();
-        let outputs: Vec<String> = progress.changes.iter().flat_map(|change| &change.outputs).cloned().collect();
-        let mut pause = std::time::Duration::from_millis(100);
-        while let Err(error) = self.try_commit(&outputs, &rows, progress) {
-            if !error.retry || self.run.stop.load(Ordering::Relaxed) {
-                return Err(error);
-            }
-            tracing::warn!(%error, ?pause, "commit failed; trying again");
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(std::time::Duration::from_secs(30));
-        }
-        self.epoch = progress.epoch;
-        self.report.commits += 1;
-        for row in rows {
-            *self.report.rows.entry(row.topic).or_default() += 1;
-        }
-        Ok(())
-    }
 }

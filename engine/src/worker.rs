@@ -68,8 +68,19 @@ pub(crate) fn run(worker: &mut Worker, charge: &Charge, orders: &Receiver<Order>
     }
 }
 
+/// What became of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Something was done.
+    Done,
+    /// There was nothing to do.
+    Idle,
+    /// The worker has left.
+    Left,
+}
+
 /// A worker's ends of its dataflows.
-struct Desk {
+pub(crate) struct Desk {
     index: usize,
     parts: Vec<Installed>,
     outbox: Outbox,
@@ -99,7 +110,7 @@ struct Installed {
 }
 
 impl Desk {
-    fn new(charge: &Charge, worker: &Worker, complete: Sender<Complete>) -> Self {
+    pub(crate) fn new(charge: &Charge, worker: &Worker, complete: Sender<Complete>) -> Self {
         let (parts, pending) = (Vec::new(), VecDeque::new());
         let (outbox, predecessors, gauges) = (Outbox::default(), Predecessors::default(), charge.gauges.clone());
         let profile = gauges.is_some().then(|| Profile::of(worker)).flatten();
@@ -121,26 +132,59 @@ impl Desk {
     }
 
     fn work(&mut self, worker: &mut Worker, charge: &Charge, orders: &Receiver<Order>) {
+        self.open(worker, charge);
+        loop {
+            match self.turn(worker, orders) {
+                Turn::Done => {}
+                Turn::Idle => drop(worker.step_or_park(Some(PARK))),
+                Turn::Left => return,
+            }
+        }
+    }
+
+    /// Builds the dataflow of the job.
+    pub(crate) fn open(&mut self, worker: &mut Worker, charge: &Charge) {
         let site = self.site(&charge.name, &charge.sources.clone().into(), charge.limits, Opening::default());
         self.install(worker, charge.name.clone(), &charge.name, true, |scope| {
             let mut flow = Flow::new(scope, site);
             charge.job.build(&mut flow);
             (flow.ends, Rc::new(()))
         });
-        loop {
-            match orders.try_recv() {
-                Ok(Order::Take(epoch)) => self.take(epoch),
-                Ok(Order::Begin(launch)) => self.begin(worker, &launch),
-                Ok(Order::End(departure)) => self.end(worker, &departure),
-                Ok(Order::Finish) => return self.finish(worker),
-                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return self.leave(worker),
-                Err(TryRecvError::Empty) if self.flow() => {}
-                Err(TryRecvError::Empty) => {
-                    worker.step_or_park(Some(PARK));
+    }
+
+    /// Takes one order, if there is one, and steps.
+    pub(crate) fn turn(&mut self, worker: &mut Worker, orders: &Receiver<Order>) -> Turn {
+        let turn = match orders.try_recv() {
+            Ok(Order::Finish) => {
+                self.finish(worker);
+                return Turn::Left;
+            }
+            Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
+                self.leave(worker);
+                return Turn::Left;
+            }
+            Err(TryRecvError::Empty) => {
+                if self.flow() {
+                    Turn::Done
+                } else {
+                    Turn::Idle
                 }
             }
-            self.step(worker);
-        }
+            Ok(Order::Take(epoch)) => {
+                self.take(epoch);
+                Turn::Done
+            }
+            Ok(Order::Begin(launch)) => {
+                self.begin(worker, &launch);
+                Turn::Done
+            }
+            Ok(Order::End(departure)) => {
+                self.end(worker, &departure);
+                Turn::Done
+            }
+        };
+        self.step(worker);
+        turn
     }
 
     /// Whose fault a panic is.

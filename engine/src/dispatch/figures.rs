@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::lane::Lane;
 use super::{Desk, Tally};
-use crate::gauges::wall_ms;
+use crate::time::wall_ms;
 
 /// How it goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

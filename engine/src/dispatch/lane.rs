@@ -23,7 +23,7 @@ use super::figures::Gauge;
 use super::outbox::{Delivery, Outbox, Outcome};
 use super::pace::{Breaker, back_off_ms};
 use super::{Desk, DispatchError};
-use crate::gauges::wall_ms;
+use crate::time::wall_ms;
 
 /// How often a lane looks by itself: for what is due again, expired, or was replayed by hand.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -48,7 +48,7 @@ use self::outbox::Outbox as State;
 pub use self::outbox::{Listed, Outbox, Selection, Tally};
 pub use self::secret::{Secret, signatures};
 use crate::Standing;
-use crate::gauges::wall_ms;
+use crate::time::wall_ms;
 use crate::transport::TopicStore;
 
 /// How often what is going on is told.

@@ -1,14 +1,13 @@
 //! Looks for partitions that appear while the job runs, so that a topic can grow without a restart.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
 use crate::epoch::Partition;
+use crate::halt::Halt;
 use crate::run::Binding;
 use crate::transport::Reader;
 
@@ -23,13 +22,13 @@ pub(crate) fn watch(
     sources: Vec<Binding>,
     known: &[Partition],
     every: Duration,
-    stop: Arc<AtomicBool>,
+    halt: Halt,
     found: Sender<Grown>,
 ) -> std::io::Result<JoinHandle<()>> {
     let mut known: BTreeSet<(usize, u32)> = known.iter().map(|partition| (partition.source, partition.number)).collect();
     let looking = move || {
         let mut looked = Instant::now();
-        while !stop.load(Ordering::Relaxed) {
+        while !halt.is_raised() {
             if looked.elapsed() < every {
                 thread::sleep(NAP.min(every));
                 continue;

@@ -1,10 +1,11 @@
 //! One partition as the pump reads it: what was read and not yet handed out, and how far that is.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::epoch::{Partition, Slice};
 use crate::gauges::PartitionFigures;
+use crate::time::Time;
 use crate::transport::{Batch, PartitionProgress, Position, Reader, TransportError};
 
 /// Bytes asked of a partition at a time.
@@ -27,7 +28,8 @@ pub(crate) struct Lane {
     count: u64,
     hash: crc32fast::Hasher,
     answered: bool,
-    rest: Option<(Instant, Duration)>,
+    /// Until when it rests after an error, and for how long that is.
+    rest: Option<(Duration, Duration)>,
     table: bool,
 }
 
@@ -93,11 +95,11 @@ impl Lane {
     ///
     /// # Errors
     /// The partition cannot be read and never will be.
-    pub(crate) fn fill(&mut self) -> Result<(), TransportError> {
+    pub(crate) fn fill(&mut self, time: &dyn Time) -> Result<(), TransportError> {
         if self.taken < self.batch.records.len() || self.position == Position::End {
             return Ok(());
         }
-        if self.rest.is_some_and(|(until, _)| Instant::now() < until) {
+        if self.rest.is_some_and(|(until, _)| time.elapsed() < until) {
             return Ok(());
         }
         let mut batch = Arc::try_unwrap(std::mem::take(&mut self.batch)).unwrap_or_default();
@@ -110,7 +112,7 @@ impl Lane {
             Err(error) if error.retry => {
                 let pause = self.rest.map_or(BACKOFF.0, |(_, pause)| (pause * 2).min(BACKOFF.1));
                 tracing::warn!(topic = self.topic, partition = self.number, %error, ?pause, "reading failed; trying again");
-                self.rest = Some((Instant::now() + pause, pause));
+                self.rest = Some((time.elapsed() + pause, pause));
             }
             Err(error) => return Err(error),
         }

@@ -2,22 +2,24 @@
 //!
 //! What enters at which moment depends on the arrival times alone, so files, the local store and Kafka give the same.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::{Ending, InFlight, Lane, Pump};
+use super::{Ending, InFlight, Lane, Pump, WAIT};
 use crate::clock::tick_of;
 use crate::epoch::{Moment, Slice};
+use crate::time::Time;
 use crate::transport::{Tick, TransportError};
 
 pub(super) fn merge(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, TransportError> {
+    let time = Arc::clone(&pump.time);
     let mut moments = Vec::new();
     let mut bytes = 0;
     loop {
         if pump.stopping() {
             return Ok(Ending::Stopped);
         }
-        if !fill_all(&mut pump.lanes)? {
-            std::thread::sleep(Duration::from_millis(1));
+        if !fill_all(&mut pump.lanes, &*time)? {
+            time.rest(WAIT);
             continue;
         }
         let Some(head) = pump.lanes.iter().filter_map(Lane::head_ms).min() else { break };
@@ -28,9 +30,9 @@ pub(super) fn merge(pump: &mut Pump, flight: &mut InFlight) -> Result<Ending, Tr
             loop {
                 slices.extend(lane.take_while(|arrival, _| arrival < clock));
                 while lane.head_ms().is_none() && !lane.caught_up() {
-                    lane.fill()?;
+                    lane.fill(&*time)?;
                     if lane.head_ms().is_none() && !lane.caught_up() {
-                        std::thread::sleep(Duration::from_millis(1));
+                        time.rest(WAIT);
                     }
                 }
                 if lane.head_ms().is_none_or(|head| head >= clock) {
@@ -83,10 +85,10 @@ fn observed_until(lane: &Lane, clock: u64) -> u64 {
 }
 
 /// Reads on where nothing is left; false while a partition has not told what comes next.
-fn fill_all(lanes: &mut [Lane]) -> Result<bool, TransportError> {
+fn fill_all(lanes: &mut [Lane], time: &dyn Time) -> Result<bool, TransportError> {
     let mut known = true;
     for lane in lanes {
-        lane.fill()?;
+        lane.fill(time)?;
         known &= lane.head_ms().is_some() || lane.caught_up();
     }
     Ok(known)

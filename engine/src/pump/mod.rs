@@ -16,13 +16,16 @@ pub(crate) mod roster;
 mod start;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::epoch::{Epoch, Moment, Order, Partition, Slice};
 use crate::gauges::Gauges;
+use crate::halt::Halt;
 use crate::settings::Settings;
+use crate::time::Time;
 use crate::transport::TransportError;
 
 use growth::Grown;
@@ -44,8 +47,10 @@ pub(crate) struct Pump {
     pub(crate) grown: Receiver<Grown>,
     /// Bytes of each epoch whose commit has returned.
     pub(crate) committed: Receiver<usize>,
-    /// Set when the job is to stop.
-    pub(crate) stop: Arc<AtomicBool>,
+    /// Raised when the job is to stop.
+    pub(crate) halt: Halt,
+    /// The time it goes by.
+    pub(crate) time: Arc<dyn Time>,
     /// The job clock so far.
     pub(crate) clock: u64,
     /// How far each partition has been observed, as of that clock.
@@ -68,6 +73,9 @@ pub(crate) enum Ending {
 /// Observed times are told to the dataflow at most this often, on the job clock.
 const MARK_MS: u64 = 1_000;
 
+/// How long a partition that has not answered yet is left alone where it must be waited for.
+const WAIT: Duration = Duration::from_millis(1);
+
 /// What is in flight between reading and commit.
 #[derive(Default)]
 struct InFlight {
@@ -75,7 +83,30 @@ struct InFlight {
     bytes: usize,
 }
 
+/// What a pump reads from, and whom it hands that to.
+pub(crate) struct Inlet {
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) partitions: Vec<Partition>,
+    pub(crate) workers: Vec<(Sender<Order>, std::thread::Thread)>,
+    pub(crate) grown: Receiver<Grown>,
+    pub(crate) committed: Receiver<usize>,
+}
+
 impl Pump {
+    /// Sets one up; its clock has not begun.
+    pub(crate) fn new(
+        settings: Settings,
+        inlet: Inlet,
+        halt: Halt,
+        time: Arc<dyn Time>,
+        roster: Option<Roster>,
+        gauges: Option<Arc<Gauges>>,
+    ) -> Self {
+        let Inlet { lanes, partitions, workers, grown, committed } = inlet;
+        let (partitions, observed_ms) = (Arc::new(partitions), Vec::new());
+        Self { settings, lanes, partitions, workers, grown, committed, halt, time, clock: 0, observed_ms, roster, gauges }
+    }
+
     /// Runs until the end of the input or until told to stop.
     ///
     /// # Errors
@@ -116,7 +147,7 @@ impl Pump {
     }
 
     fn stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.halt.is_raised()
     }
 
     /// Hands an epoch to the workers and the committer, once there is room for it.
@@ -142,7 +173,7 @@ impl Pump {
             bytes,
             records,
             replayed,
-            began: std::time::Instant::now(),
+            began: self.time.elapsed(),
             changes: self.roster.as_mut().map(|roster| std::mem::take(&mut roster.changes)).unwrap_or_default(),
         });
         self.clock = epoch.clock();
@@ -155,7 +186,7 @@ impl Pump {
 
     /// Waits for one commit; returns false if there is nobody to commit any more.
     fn take_commit(&self, flight: &mut InFlight) -> bool {
-        self.committed.recv().map(|freed| flight.release(freed)).is_ok()
+        self.time.hear(&self.committed).map(|freed| flight.release(freed)).is_some()
     }
 
     fn tell(&self, order: &Order) {

@@ -1,16 +1,14 @@
 //! Rebuilds state after a restart: the records read before enter again at the moments they entered then, from where
 //! [`start`](super::start) says.
 
-use std::time::Duration;
-
-use super::{InFlight, Pump, Start};
+use super::{InFlight, Pump, Start, WAIT};
 use crate::epoch::{Moment, Slice};
 use crate::transport::{PartitionProgress, Progress, Tick, TransportError};
 
 /// Replays what is to be replayed; its rows are known already and are not committed again. Returns once they have been worked
 /// through; false if the job stops before that.
 pub(super) fn replay(pump: &mut Pump, start: &Start, flight: &mut InFlight) -> Result<bool, TransportError> {
-    let Some(last) = start.replay.last() else { return Ok(true) };
+    let Some(last) = start.last() else { return Ok(true) };
     let mut moments: Vec<Moment> = start.from.iter().map(|from| begin(pump, from)).collect::<Result<_, _>>()?;
     let mut bytes = 0;
     for progress in &start.replay {
@@ -103,16 +101,16 @@ fn places(pump: &Pump, partitions: &[PartitionProgress]) -> Result<Vec<usize>, T
 }
 
 fn read_up_to(pump: &mut Pump, place: usize, offset: u64, slices: &mut Vec<Slice>) -> Result<(), TransportError> {
-    let lane = &mut pump.lanes[place];
+    let (lane, time) = (&mut pump.lanes[place], &*pump.time);
     while lane.next_offset() < offset {
-        lane.fill()?;
+        lane.fill(time)?;
         if let Some(slice) = lane.take_while(|_, next| next < offset) {
             slices.push(slice);
         } else if lane.head_ms().is_some() || lane.caught_up() {
             // The next record lies beyond, or there is none: offsets in between were not records.
             break;
         } else {
-            std::thread::sleep(Duration::from_millis(1));
+            time.rest(WAIT);
         }
     }
     Ok(())

@@ -46,6 +46,11 @@ pub(crate) struct Start {
 }
 
 impl Start {
+    /// What was committed last.
+    pub(crate) fn last(&self) -> Option<&Progress> {
+        self.replay.last().or(self.from.as_ref())
+    }
+
     /// Chooses where to begin: so many `times` as far back as the last record says.
     ///
     /// # Errors

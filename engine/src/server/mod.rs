@@ -36,10 +36,11 @@ pub use self::state::State;
 use crate::definition::Problems;
 use crate::epoch::Departure;
 use crate::flow::Program;
-use crate::gauges::{Figures, Gauges, wall_ms};
+use crate::gauges::{Figures, Gauges};
 use crate::plan::REJECTED;
 use crate::pump::roster::{Beginning, Command, NewPartition, Version};
 use crate::settings::Settings;
+use crate::time::wall_ms;
 use crate::transport::{Transport, TransportError};
 
 /// Who knows what definitions mean.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, unbounded};
@@ -12,12 +12,11 @@ use crate::flow::{Flow, Job};
 use crate::plan::REJECTED;
 use crate::pump::Start;
 use crate::pump::roster::{Command, Roster, Version};
-use crate::run::{Binding, Run, RunError, Serving, check};
+use crate::recovery::recover;
+use crate::run::{Binding, Report, Run, RunError, Serving};
 use crate::settings::Settings;
-use crate::transport::{Progress, TransportError};
+use crate::transport::{Progress, TransportError, Writer};
 
-/// A restart that went astray begins so many times further back at most; then it gives up.
-const TIMES_MOST: u64 = 64;
 /// A server that fails more often than this within [`BUDGET_SPAN`] gives up, unless a job was at fault and is out.
 const BUDGET: usize = 5;
 /// See [`BUDGET`].
@@ -36,24 +35,21 @@ impl Server {
     /// # Errors
     /// A transport failed for good, or workers panicked again and again. What was committed stands.
     pub fn run(&self) -> Result<(), RunError> {
+        let Config { name, identity, sink, stop, .. } = &self.config;
         let mut failures: Vec<Instant> = Vec::new();
-        let mut times = 1;
         loop {
-            let result = self.run_once(times);
-            self.lock().commands = None;
+            let result = recover(&**sink, name, identity, &[REJECTED.to_owned()], |start, writer| {
+                let result = self.run_once(start, writer);
+                self.lock().commands = None;
+                result
+            });
             let Err(error) = result else { return Ok(()) };
-            if matches!(error, RunError::Astray(_)) && times < TIMES_MOST {
-                tracing::warn!(%error, "beginning further back");
-                times *= 2;
-                continue;
-            }
-            times = 1;
             let RunError::Worker { message, jobs, .. } = &error else { return Err(error) };
             tracing::error!(%error, ?jobs, "the workers stopped; going on from the progress record");
             let out = self.fail(jobs, message);
             failures.retain(|at| at.elapsed() < BUDGET_SPAN);
             failures.push(Instant::now());
-            if self.config.stop.load(Ordering::Relaxed) || (!out && failures.len() > BUDGET) {
+            if stop.load(Ordering::Relaxed) || (!out && failures.len() > BUDGET) {
                 return Err(error);
             }
             self.gauges.change(|figures| figures.restarts += 1);
@@ -66,32 +62,36 @@ impl Server {
         jobs.iter().filter(|job| matches!(desk.catalogue.turn(job, State::Failed, Some(reason)), Ok(true))).count() > 0
     }
 
-    /// One pool of workers, from the progress record on; so many `times` as far back as it says.
-    fn run_once(&self, times: u64) -> Result<(), RunError> {
-        let Config { name, identity, source, sink, settings, stop, .. } = self.config.clone();
-        let mut writer = sink.writer(&name, &[REJECTED.to_owned()])?;
-        let history = writer.history()?;
-        let replaying = !history.is_empty();
-        check(&name, &identity, &history)?;
-        if history.last().is_some_and(|last| last.finished) {
-            return Ok(());
-        }
-        let start = Start::choose(history, times)?;
+    /// One pool of workers, from the progress record on.
+    fn run_once(&self, start: Start, mut writer: Box<dyn Writer>) -> Result<Report, RunError> {
         let known = self.recall(&start)?;
-        let running: BTreeSet<Version> = start.replay.last().or(start.from.as_ref()).map(versions).unwrap_or_default();
+        let running: BTreeSet<Version> = start.last().map(versions).unwrap_or_default();
         let outputs: Vec<String> = running.iter().filter_map(|version| known.get(version)).flat_map(|p| p.outputs.clone()).collect();
         writer.add_outputs(&outputs)?;
         let topics: BTreeMap<String, bool> = known.values().flat_map(|prepared| prepared.sources.clone()).collect();
         let (order, commands) = unbounded();
         let programs = known.iter().map(|(version, prepared)| (version.clone(), Arc::clone(&prepared.program))).collect();
-        let names: Vec<String> = topics.keys().cloned().collect();
+        let roster = Roster { commands, known: programs, sources: Arc::new(topics.keys().cloned().collect()), changes: Vec::new() };
+        let run = self.as_run(&topics);
+        self.gauges.change(|figures| {
+            figures.running.clone_from(&running);
+            figures.replaying = start.last().is_some();
+        });
+        self.reconcile(order, topics, &running)?;
+        let serving = Serving { roster, gauges: Arc::clone(&self.gauges) };
+        run.run_from(start, writer, Some(serving), &mut |_| self.confirm())
+    }
+
+    /// The server as the runtime sees it: a job that does nothing itself.
+    fn as_run(&self, topics: &BTreeMap<String, bool>) -> Run {
+        let Config { name, identity, source, sink, settings, stop, .. } = self.config.clone();
         let bind = |(topic, table): (&String, &bool)| Binding {
             source: topic.clone(),
             transport: Arc::clone(&source),
             topic: topic.clone(),
             table: *table,
         };
-        let run = Run {
+        Run {
             job: Arc::new(Idle),
             name,
             definition: identity,
@@ -100,30 +100,8 @@ impl Server {
             outputs: vec![REJECTED.to_owned()],
             // What is late and how much is remembered is each job's own.
             settings: Settings { lateness_ms: 0, max_skew_ms: 0, memory_ms: 0, ..settings },
-            stop: Arc::new(AtomicBool::new(false)),
-        };
-        let roster = Roster { commands, known: programs, sources: Arc::new(names), changes: Vec::new() };
-        self.gauges.change(|figures| {
-            figures.running.clone_from(&running);
-            figures.replaying = replaying;
-        });
-        self.reconcile(order, topics, &running)?;
-        let (stopping, run_stop, over) = (Arc::clone(&stop), Arc::clone(&run.stop), Arc::new(AtomicBool::new(false)));
-        let watch_over = Arc::clone(&over);
-        // A run's own flag is raised when it fails, the server's only by who stops it.
-        let watcher = std::thread::spawn(move || {
-            while !watch_over.load(Ordering::Relaxed) {
-                if stopping.load(Ordering::Relaxed) {
-                    run_stop.store(true, Ordering::Relaxed);
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        });
-        let serving = Serving { roster, gauges: Arc::clone(&self.gauges) };
-        let result = run.run_from(start, writer, Some(serving), &mut |_| self.confirm());
-        over.store(true, Ordering::Relaxed);
-        let _ = watcher.join();
-        result.map(drop)
+            stop,
+        }
     }
 
     /// Every version that the progress records name.

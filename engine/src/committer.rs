@@ -1,0 +1,234 @@
+//! The committer: writes complete epochs, each with the progress it makes, in one transaction.
+//!
+//! ```text
+//! workers ─ complete epochs, rows ─▶ group ─▶ rows + progress, one transaction ─▶ room for the pump
+//!                                      └─ of a replay: held to what there was
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::basis::Basis;
+use crate::changelog::Draft;
+use crate::epoch::{Epoch, Partition};
+use crate::gauges::{Figures, Gauges};
+use crate::halt::Halt;
+use crate::run::{Report, RunError};
+use crate::time::Time;
+use crate::transport::{Change, OutputRow, PartitionProgress, Progress, TransportError, Writer};
+use crate::worker::{Complete, Failure};
+
+/// How long a commit that failed is left alone before it is tried again, at first and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+/// Writes what is complete.
+pub(crate) struct Committer {
+    job: String,
+    definition: String,
+    writer: Box<dyn Writer>,
+    epoch: u64,
+    last: Progress,
+    /// The largest event time read from each partition.
+    event_ms: Vec<u64>,
+    report: Report,
+    freed: Sender<usize>,
+    halt: Halt,
+    time: Arc<dyn Time>,
+    gauges: Option<Arc<Gauges>>,
+    /// The jobs that run, where this is a server's.
+    running: Vec<Change>,
+}
+
+/// What a committer works with.
+pub(crate) struct Office {
+    pub(crate) job: String,
+    pub(crate) definition: String,
+    pub(crate) writer: Box<dyn Writer>,
+    /// Where the pump is told that there is room again.
+    pub(crate) freed: Sender<usize>,
+    pub(crate) halt: Halt,
+    pub(crate) time: Arc<dyn Time>,
+    pub(crate) gauges: Option<Arc<Gauges>>,
+}
+
+/// Most epochs that go into one commit beside the first.
+const GROUP_MOST: usize = 64;
+
+/// What goes into one commit.
+#[derive(Default)]
+struct Group {
+    epochs: Vec<(Arc<Epoch>, Basis)>,
+    rows: Vec<Draft>,
+    ended: bool,
+    failed: Option<Failure>,
+}
+
+impl Group {
+    fn add(&mut self, complete: Complete) {
+        match complete {
+            Complete::Epoch(epoch, mut rows, basis) => {
+                if !epoch.replayed {
+                    self.rows.append(&mut rows);
+                }
+                self.epochs.push((epoch, basis));
+            }
+            Complete::End(mut rows) => {
+                self.rows.append(&mut rows);
+                self.ended = true;
+            }
+            Complete::Failed(failure) => self.failed = Some(failure),
+        }
+    }
+}
+
+impl Committer {
+    /// Goes on after what was committed last.
+    pub(crate) fn new(office: Office, last: Progress, partitions: &[Partition]) -> Self {
+        let Office { job, definition, writer, freed, halt, time, gauges } = office;
+        let event_ms = partitions.iter().map(|partition| known_event_ms(&last, partition)).collect();
+        let (epoch, running, report) = (last.epoch, last.running.clone(), Report::default());
+        Self { job, definition, writer, epoch, last, event_ms, report, freed, halt, time, gauges, running }
+    }
+
+    /// Commits what comes until nobody is left who could complete anything.
+    pub(crate) fn work(&mut self, completed: &Receiver<Complete>, observe: &mut dyn FnMut(&Report)) -> Result<(), RunError> {
+        while let Ok(first) = completed.recv() {
+            self.turn(first, completed)?;
+            observe(&self.report);
+        }
+        Ok(())
+    }
+
+    /// Commits what was completed, and with it what was completed meanwhile.
+    pub(crate) fn turn(&mut self, first: Complete, completed: &Receiver<Complete>) -> Result<(), RunError> {
+        let mut group = Group::default();
+        std::iter::once(first).chain(completed.try_iter().take(GROUP_MOST)).for_each(|complete| group.add(complete));
+        if let Some(Failure { message, part, jobs }) = group.failed {
+            return Err(RunError::Worker { name: self.job.clone(), message, part, jobs });
+        }
+        self.hold(&group)?;
+        Ok(self.take(group)?)
+    }
+
+    /// How far it has come.
+    pub(crate) fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Holds what a replay made to what there was at its end.
+    fn hold(&self, group: &Group) -> Result<(), RunError> {
+        let end = group.epochs.iter().rfind(|(epoch, _)| epoch.replayed && epoch.clock() == self.last.clock);
+        match end.zip(self.last.open) {
+            Some(((_, basis), open)) if basis.open != open => Err(RunError::Astray(self.job.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Commits a group of epochs in one transaction and makes room for others.
+    fn take(&mut self, group: Group) -> Result<(), TransportError> {
+        let fresh: Vec<_> = group.epochs.iter().filter(|(epoch, _)| !epoch.replayed).collect();
+        if let Some((last, basis)) = fresh.last() {
+            self.event_ms.resize(last.partitions.len(), 0);
+            for (epoch, _) in &fresh {
+                let found = epoch.event_ms.iter().map(|event_ms| event_ms.load(Ordering::Relaxed));
+                self.event_ms.iter_mut().zip(found).for_each(|(newest, found)| *newest = (*newest).max(found));
+            }
+            self.last = self.progress(last, *basis);
+            self.last.ticks = fresh.iter().flat_map(|(epoch, _)| &epoch.moments).map(|moment| moment.tick.clone()).collect();
+            self.last.changes = fresh.iter().flat_map(|(epoch, _)| &epoch.changes).cloned().collect();
+            for change in &self.last.changes {
+                self.running.retain(|running| running.job != change.job);
+                self.running.extend(change.began.is_some().then(|| change.clone()));
+            }
+            self.last.running.clone_from(&self.running);
+        }
+        if group.ended {
+            let (ticks, clock) = (std::mem::take(&mut self.last.ticks), self.last.clock);
+            self.last = Progress {
+                finished: true,
+                epoch: self.epoch + 1,
+                frontier: u64::MAX,
+                clock,
+                ticks,
+                ..self.header(self.last.partitions.clone())
+            };
+        }
+        if group.ended || !fresh.is_empty() {
+            let progress = self.last.clone();
+            self.commit(group.rows, &progress)?;
+            (self.last.ticks, self.last.changes) = (Vec::new(), Vec::new());
+        }
+        (self.report.finished, self.report.rests_on_ms) = (group.ended, self.last.rests_on_ms);
+        for (epoch, _) in &group.epochs {
+            self.report.replaying = epoch.replayed;
+            self.report.replayed += if epoch.replayed { epoch.records as u64 } else { 0 };
+            self.report.records += epoch.records as u64;
+            self.report.bytes += epoch.bytes as u64;
+            self.report.clock = epoch.clock();
+            let _ = self.freed.send(epoch.bytes);
+        }
+        self.gauges.iter().for_each(|gauges| gauges.change(|figures| self.tell(&group.epochs, figures)));
+        Ok(())
+    }
+
+    fn tell(&self, epochs: &[(Arc<Epoch>, Basis)], figures: &mut Figures) {
+        let Report { commits, rows, replaying, .. } = &self.report;
+        (figures.commits, figures.rows, figures.replaying) = (*commits, rows.clone(), *replaying);
+        for change in epochs.iter().flat_map(|(epoch, _)| &epoch.changes) {
+            figures.running.retain(|(job, _)| *job != change.job);
+            figures.running.extend(change.began.iter().map(|definition| (change.job.clone(), definition.clone())));
+        }
+        for (epoch, _) in epochs.iter().filter(|(epoch, _)| !epoch.replayed && epoch.records > 0) {
+            figures.commit_ms.add(self.time.elapsed().saturating_sub(epoch.began).as_millis() as u64);
+        }
+    }
+
+    fn progress(&self, epoch: &Epoch, basis: Basis) -> Progress {
+        let mut partitions = epoch.progress.clone();
+        partitions.iter_mut().zip(&self.event_ms).for_each(|(partition, newest)| partition.event_ms = *newest);
+        let (clock, Basis { rests_on_ms, open }) = (epoch.clock(), basis);
+        Progress { epoch: self.epoch + 1, frontier: clock, clock, rests_on_ms, open: Some(open), ..self.header(partitions) }
+    }
+
+    fn header(&self, partitions: Vec<PartitionProgress>) -> Progress {
+        let (job, definition) = (self.job.clone(), self.definition.clone());
+        Progress { version: Progress::VERSION, job, definition, partitions, ..Progress::default() }
+    }
+
+    fn try_commit(&mut self, new_outputs: &[String], rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
+        if !new_outputs.is_empty() {
+            self.writer.add_outputs(new_outputs)?;
+        }
+        self.writer.commit(rows, progress)
+    }
+
+    /// Commits, trying again while the transport says that may help.
+    fn commit(&mut self, rows: Vec<Draft>, progress: &Progress) -> Result<(), TransportError> {
+        let rows: Vec<OutputRow> = rows.into_iter().map(|draft| draft()).collect();
+        let outputs: Vec<String> = progress.changes.iter().flat_map(|change| &change.outputs).cloned().collect();
+        let mut pause = PAUSE.0;
+        while let Err(error) = self.try_commit(&outputs, &rows, progress) {
+            if !error.retry || self.halt.is_raised() {
+                return Err(error);
+            }
+            tracing::warn!(%error, ?pause, "commit failed; trying again");
+            self.time.rest(pause);
+            pause = (pause * 2).min(PAUSE.1);
+        }
+        self.epoch = progress.epoch;
+        self.report.commits += 1;
+        for row in rows {
+            *self.report.rows.entry(row.topic).or_default() += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The largest event time read from a partition before; its place among them may be another now.
+fn known_event_ms(last: &Progress, partition: &Partition) -> u64 {
+    let known = last.partitions.iter().find(|known| (&known.topic, known.partition) == (&partition.topic, partition.number));
+    known.map_or(0, |known| known.event_ms)
+}
