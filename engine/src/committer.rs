@@ -168,9 +168,11 @@ impl Committer {
             self.report.records += epoch.records as u64;
             self.report.bytes += epoch.bytes as u64;
             self.report.clock = epoch.clock();
-            let _ = self.freed.send(epoch.bytes);
         }
         self.gauges.iter().for_each(|gauges| gauges.change(|figures| self.tell(&group.epochs, figures)));
+        for (epoch, _) in &group.epochs {
+            let _ = self.freed.send(epoch.bytes);
+        }
         Ok(())
     }
 

@@ -7,15 +7,16 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::committer::{Committer, Office};
 use crate::epoch::{Order, Partition};
 use crate::flow::{Job, Limits};
 use crate::gauges::Gauges;
 use crate::halt::Halt;
+use crate::pump::growth::{Lookout, Watched};
 use crate::pump::roster::Roster;
-use crate::pump::{Inlet, Lane, Pump, Start, growth};
+use crate::pump::{Inlet, Lane, Pump, Start};
 use crate::recovery::{needed, recover};
 use crate::settings::Settings;
 use crate::time::{MachineTime, Time};
@@ -134,12 +135,15 @@ impl Run {
         let (complete, completed) = unbounded();
         let (freed, committed) = unbounded();
         let (found, grown) = unbounded();
-        let (roster, gauges) = serving.map_or((None, None), |serving| (Some(serving.roster), Some(serving.gauges)));
+        let (roster, gauges, more) = match serving {
+            Some(Serving { roster, gauges, more }) => (Some(roster), Some(gauges), more),
+            None => (None, None, crossbeam_channel::never()),
+        };
         let (guards, workers) = self.start_workers(&complete, gauges.as_ref())?;
         drop(complete);
         let last = start.last().cloned().unwrap_or_default();
         let watcher = (!self.settings.bounded)
-            .then(|| growth::watch(self.sources.clone(), &partitions, self.settings.look_for_partitions, halt.clone(), found))
+            .then(|| Lookout::new(&self.sources, &partitions, more, found).watch(self.settings.look_for_partitions, halt.clone()))
             .transpose()
             .map_err(no_thread)?;
         let office = self.office(writer, freed, &halt, &time, gauges.clone());
@@ -195,8 +199,9 @@ impl Run {
         for (source, binding) in self.sources.iter().enumerate() {
             for number in binding.transport.partitions(&binding.topic)? {
                 let partition = Partition { source, topic: binding.topic.clone(), number, table: binding.table };
-                let known = start.from.iter().filter(|_| !binding.table).flat_map(|from| &from.partitions);
-                let known = known.into_iter().find(|known| (&known.topic, known.partition) == (&partition.topic, number));
+                let known = start.from.iter().filter(|from| !binding.table && start.read_since(&binding.topic, number) <= from.epoch);
+                let mut known = known.flat_map(|from| &from.partitions);
+                let known = known.find(|known| (&known.topic, known.partition) == (&partition.topic, number));
                 let reader = binding.transport.reader(&binding.topic, number, known.map_or(0, |known| known.next_offset));
                 let lane = Lane::new(partitions.len(), &partition, reader.map_err(|error| needed(error, start))?);
                 lanes.push(match known {
@@ -252,4 +257,6 @@ fn no_thread(error: std::io::Error) -> TransportError {
 pub(crate) struct Serving {
     pub(crate) roster: Roster,
     pub(crate) gauges: Arc<Gauges>,
+    /// Topics that jobs bring.
+    pub(crate) more: Receiver<Watched>,
 }

@@ -128,6 +128,8 @@ impl Pump {
         if !replay::replay(self, start, flight)? {
             return Ok(Ending::Stopped);
         }
+        // Where nothing is read there is no epoch that could tell.
+        self.gauges.iter().for_each(|gauges| gauges.change(|figures| figures.replaying = false));
         // Jobs that are to begin at once begin with the first moment.
         self.obey();
         if self.settings.bounded { merged::merge(self, flight) } else { live::live(self, flight) }

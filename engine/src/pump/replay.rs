@@ -9,10 +9,10 @@ use crate::transport::{PartitionProgress, Progress, Tick, TransportError};
 /// through; false if the job stops before that.
 pub(super) fn replay(pump: &mut Pump, start: &Start, flight: &mut InFlight) -> Result<bool, TransportError> {
     let Some(last) = start.last() else { return Ok(true) };
-    let mut moments: Vec<Moment> = start.from.iter().map(|from| begin(pump, from)).collect::<Result<_, _>>()?;
+    let mut moments: Vec<Moment> = start.from.iter().map(|from| begin(pump, start, from)).collect::<Result<_, _>>()?;
     let mut bytes = 0;
     for progress in &start.replay {
-        let places = places(pump, &progress.partitions)?;
+        let places = places(pump, start, progress)?;
         let mut changes = progress.changes.iter().peekable();
         for tick in &progress.ticks {
             while let Some(change) = changes.next_if(|change| change.clock < tick.clock) {
@@ -31,7 +31,7 @@ pub(super) fn replay(pump: &mut Pump, start: &Start, flight: &mut InFlight) -> R
         }
     }
     flush(pump, &mut moments, &mut bytes, flight);
-    agree(pump, last)?;
+    agree(pump, start, last)?;
     // What was rebuilt is held to what was: nothing new enters before.
     while flight.epochs > 0 {
         if !pump.take_commit(flight) {
@@ -42,14 +42,14 @@ pub(super) fn replay(pump: &mut Pump, start: &Start, flight: &mut InFlight) -> R
 }
 
 /// The moment from which a restart goes on: the clock stands where it stood, and tables hold what they held.
-fn begin(pump: &mut Pump, from: &Progress) -> Result<Moment, TransportError> {
+fn begin(pump: &mut Pump, start: &Start, from: &Progress) -> Result<Moment, TransportError> {
     // Jobs of a server that ran then begin with it.
     from.running.iter().try_for_each(|change| pump.repeat(change, from.clock))?;
-    let places = places(pump, &from.partitions)?;
+    let places = places(pump, start, from)?;
     let mut slices = Vec::new();
     for (place, partition) in places.iter().zip(&from.partitions) {
-        if pump.lanes[*place].is_table() {
-            read_up_to(pump, *place, partition.next_offset, &mut slices)?;
+        if let Some(place) = place.filter(|place| pump.lanes[*place].is_table()) {
+            read_up_to(pump, place, partition.next_offset, &mut slices)?;
         }
     }
     let observed_ms = from.ticks.last().map_or(&[][..], |tick| &tick.observed_ms);
@@ -60,10 +60,10 @@ fn begin(pump: &mut Pump, from: &Progress) -> Result<Moment, TransportError> {
 }
 
 /// A recorded moment, with what entered at it.
-fn enter(pump: &mut Pump, recorded: &Tick, places: &[usize]) -> Result<Moment, TransportError> {
+fn enter(pump: &mut Pump, recorded: &Tick, places: &[Option<usize>]) -> Result<Moment, TransportError> {
     let mut slices = Vec::new();
     for (place, offset) in places.iter().zip(&recorded.offsets) {
-        read_up_to(pump, *place, *offset, &mut slices)?;
+        place.map_or(Ok(()), |place| read_up_to(pump, place, *offset, &mut slices))?;
     }
     let tick = Tick { observed_ms: spread(pump, places, &recorded.observed_ms), ..recorded.clone() };
     pump.observed_ms.clone_from(&tick.observed_ms);
@@ -73,9 +73,11 @@ fn enter(pump: &mut Pump, recorded: &Tick, places: &[usize]) -> Result<Moment, T
 }
 
 /// What is known of some partitions, for all of them.
-fn spread(pump: &Pump, places: &[usize], known: &[u64]) -> Vec<u64> {
+fn spread(pump: &Pump, places: &[Option<usize>], known: &[u64]) -> Vec<u64> {
     let mut all = vec![0; pump.lanes.len()];
-    places.iter().zip(known).for_each(|(place, known)| all[*place] = *known);
+    for (place, known) in places.iter().zip(known) {
+        place.iter().for_each(|place| all[*place] = *known);
+    }
     all
 }
 
@@ -87,17 +89,22 @@ fn flush(pump: &mut Pump, moments: &mut Vec<Moment>, bytes: &mut usize, flight: 
     }
 }
 
-/// Which lanes a progress record's partitions are.
-fn places(pump: &Pump, partitions: &[PartitionProgress]) -> Result<Vec<usize>, TransportError> {
+/// Which lanes a progress record's partitions are. Those that a server has not read without a break are none: nobody rests on
+/// what was read of them then.
+fn places(pump: &Pump, start: &Start, progress: &Progress) -> Result<Vec<Option<usize>>, TransportError> {
     let place = |p: &PartitionProgress| {
         let found = pump.partitions.iter().position(|known| known.topic == p.topic && known.number == p.partition);
-        found.ok_or_else(|| {
-            TransportError::lasting(format!("partition {} of topic {:?} was read before and is gone", p.partition, p.topic)).hint(
-                "The topic was made anew with fewer partitions, or the job reads another topic now. To begin anew, give the job another name.",
-            )
-        })
+        if pump.roster.as_ref().is_some_and(|roster| !roster.sources.contains(&p.topic)) {
+            return Ok(None);
+        }
+        if found.is_some() {
+            return Ok(found.filter(|_| start.read_since(&p.topic, p.partition) <= progress.epoch));
+        }
+        Err(TransportError::lasting(format!("partition {} of topic {:?} was read before and is gone", p.partition, p.topic)).hint(
+            "The topic was made anew with fewer partitions, or the job reads another topic now. To begin anew, give the job another name.",
+        ))
     };
-    partitions.iter().map(place).collect()
+    progress.partitions.iter().map(place).collect()
 }
 
 fn read_up_to(pump: &mut Pump, place: usize, offset: u64, slices: &mut Vec<Slice>) -> Result<(), TransportError> {
@@ -118,10 +125,11 @@ fn read_up_to(pump: &mut Pump, place: usize, offset: u64, slices: &mut Vec<Slice
 
 /// Whether what was read again is what was read before. Of tables that cannot be asked: whoever keeps only the last record of
 /// each key has others now.
-fn agree(pump: &Pump, last: &Progress) -> Result<(), TransportError> {
-    for (place, recorded) in places(pump, &last.partitions)?.into_iter().zip(&last.partitions) {
-        let now = pump.lanes[place].progress();
-        if pump.lanes[place].is_table() || (now.count, now.hash) == (recorded.count, recorded.hash) {
+fn agree(pump: &Pump, start: &Start, last: &Progress) -> Result<(), TransportError> {
+    for (place, recorded) in places(pump, start, last)?.into_iter().zip(&last.partitions) {
+        let Some(lane) = place.map(|place| &pump.lanes[place]).filter(|lane| !lane.is_table()) else { continue };
+        let now = lane.progress();
+        if (now.count, now.hash) == (recorded.count, recorded.hash) {
             continue;
         }
         let which = format!("topic {:?}, partition {}", recorded.topic, recorded.partition);

@@ -1,14 +1,16 @@
 //! The jobs of a server, as the pump brings them in and takes them out between two moments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 
+use super::growth::Watched;
 use super::{Lane, Pump};
 use crate::epoch::{Departure, Launch, Order, Partition};
 use crate::flow::Program;
-use crate::transport::{Change, Reader, TransportError};
+use crate::run::Binding;
+use crate::transport::{Change, Reader, Transport, TransportError};
 
 /// What a server is told to do.
 pub(crate) enum Command {
@@ -51,6 +53,10 @@ pub(crate) struct Roster {
     pub(crate) sources: Arc<Vec<String>>,
     /// What changed since the last epoch.
     pub(crate) changes: Vec<Change>,
+    /// Where topics are read from.
+    pub(crate) transport: Arc<dyn Transport>,
+    /// Who is told of topics that jobs bring, for they may grow.
+    pub(crate) lookout: Sender<Watched>,
 }
 
 impl Pump {
@@ -74,18 +80,31 @@ impl Pump {
 
     fn begin(&mut self, beginning: Beginning) {
         let Beginning { job, definition, program, outputs, tell_final, partitions } = beginning;
-        partitions.into_iter().for_each(|partition| self.add_partition(partition));
+        let mut topics: BTreeMap<String, Watched> = BTreeMap::new();
+        for partition in partitions {
+            self.add_partition(partition, &mut topics);
+        }
+        // Without a lookout the server is about to end.
+        if let Some(roster) = &self.roster {
+            topics.into_values().for_each(|topic| drop(roster.lookout.send(topic)));
+        }
         self.note(Change { clock: self.clock, job: job.clone(), began: Some(definition), tell_final, outputs, closed: Vec::new() });
         self.launch(job, program, self.clock, self.clock, tell_final);
     }
 
-    fn add_partition(&mut self, NewPartition { topic, number, table, reader }: NewPartition) {
+    /// Reads a partition from now on, and notes it among those of its topic.
+    fn add_partition(&mut self, NewPartition { topic, number, table, reader }: NewPartition, topics: &mut BTreeMap<String, Watched>) {
         let Some(roster) = &mut self.roster else { return };
         let known = roster.sources.iter().position(|source| *source == topic);
         let source = known.unwrap_or_else(|| {
             Arc::make_mut(&mut roster.sources).push(topic.clone());
             roster.sources.len() - 1
         });
+        let watched = topics.entry(topic.clone()).or_insert_with(|| {
+            let transport = Arc::clone(&roster.transport);
+            Watched { source, binding: Binding { source: topic.clone(), transport, topic: topic.clone(), table }, known: BTreeSet::new() }
+        });
+        watched.known.insert(number);
         let partition = Partition { source, topic, number, table };
         self.lanes.push(Lane::new(self.lanes.len(), &partition, reader));
         self.partitions = self.partitions.iter().cloned().chain([partition]).collect::<Vec<_>>().into();

@@ -51,6 +51,14 @@ impl Start {
         self.replay.last().or(self.from.as_ref())
     }
 
+    /// The epoch since which a partition has been read without a break, as far as this start looks back. A server stops reading
+    /// a topic when it is started again after the last job that read it has long ended, and reads it anew when another comes.
+    pub(crate) fn read_since(&self, topic: &str, number: u32) -> u64 {
+        let lacks =
+            |progress: &&Progress| !progress.partitions.iter().any(|known| (known.topic.as_str(), known.partition) == (topic, number));
+        self.replay.iter().rev().chain(&self.from).find(lacks).map_or(0, |last| last.epoch + 1)
+    }
+
     /// Chooses where to begin: so many `times` as far back as the last record says.
     ///
     /// # Errors

@@ -71,14 +71,22 @@ impl Server {
         let topics: BTreeMap<String, bool> = known.values().flat_map(|prepared| prepared.sources.clone()).collect();
         let (order, commands) = unbounded();
         let programs = known.iter().map(|(version, prepared)| (version.clone(), Arc::clone(&prepared.program))).collect();
-        let roster = Roster { commands, known: programs, sources: Arc::new(topics.keys().cloned().collect()), changes: Vec::new() };
+        let (lookout, more) = unbounded();
+        let roster = Roster {
+            commands,
+            known: programs,
+            sources: Arc::new(topics.keys().cloned().collect()),
+            changes: Vec::new(),
+            transport: Arc::clone(&self.config.source),
+            lookout,
+        };
         let run = self.as_run(&topics);
         self.gauges.change(|figures| {
             figures.running.clone_from(&running);
             figures.replaying = start.last().is_some();
         });
         self.reconcile(order, topics, &running)?;
-        let serving = Serving { roster, gauges: Arc::clone(&self.gauges) };
+        let serving = Serving { roster, gauges: Arc::clone(&self.gauges), more };
         run.run_from(start, writer, Some(serving), &mut |_| self.confirm())
     }
 

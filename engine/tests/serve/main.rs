@@ -164,6 +164,48 @@ fn a_restart_goes_on_with_every_job_as_if_nothing_had_happened() {
 }
 
 #[test]
+fn a_topic_that_a_job_brought_grows_while_the_server_runs() {
+    let mut shop = Shop::open();
+    shop.submit(&definition("job", "sum", "sums"), SILENT).unwrap();
+    shop.append(1, 5);
+    shop.until("sums", |rows| rows.len() == 1);
+    shop.append_to(2, 7, 1);
+    shop.append_to(4, 8, 2);
+    shop.until("sums", |rows| rows.iter().filter(|row| row.ends_with(" 1 provisional")).count() == 3);
+    shop = shop.restart(1);
+    shop.append_to(3, 9, 3);
+    shop.append_to(2, 7, 1);
+    let rows = shop.until("sums", |rows| rows.iter().filter(|row| row.ends_with("final")).count() == 4);
+    assert_eq!(
+        table(&rows),
+        [("1", "5 final"), ("7", "2 final"), ("8", "2 final"), ("9", "3 final")].map(|(k, r)| (k.into(), r.into())).into()
+    );
+}
+
+/// Nobody reads the topic any more, and nothing is open: there is nothing to be rebuilt.
+#[test]
+fn a_server_whose_jobs_have_long_ended_starts_again() {
+    let mut shop = Shop::open();
+    shop.submit(&definition("job", "sum", "sums"), SILENT).unwrap();
+    shop.append(1, 5);
+    shop.until("sums", |rows| rows.len() == 1);
+    shop.server.stop("job").unwrap();
+    shop.until("sums", |rows| rows.len() == 2);
+    let ended_ms = shop.server.figures().clock_ms;
+    shop.wait(|| shop.rests_on_ms() > ended_ms);
+    shop = shop.restart(1);
+    shop.wait(|| shop.server.is_ready());
+    shop.submit(&definition("other", "sum", "others"), SILENT).unwrap();
+    shop.append(2, 7);
+    shop.until("others", |rows| rows.iter().any(|row| row.starts_with("2 7")));
+    shop = shop.restart(2);
+    shop.append(2, 1);
+    // What the second job read, it reads again, although the history still tells of the first.
+    let rows = shop.until("others", |rows| rows.iter().any(|row| row == "2 8 3 final"));
+    assert_eq!(table(&rows)["2"], "8 final");
+}
+
+#[test]
 fn a_job_that_panics_fails_alone() {
     let shop = Shop::open();
     shop.submit(&definition("well", "sum", "sums"), SILENT).unwrap();

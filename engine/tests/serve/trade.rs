@@ -11,6 +11,7 @@ use engine::definition::{Position, Problems};
 use engine::flow::Changes;
 use engine::server::{Config, Host, JobView, Prepared, Server, ServerError, Submission};
 use engine::share::{Keep, Tap};
+use engine::transport::Writer as _;
 use engine::transport::memory::MemoryTransport;
 use engine::{Flow, Limits, Part, Program, Raw, Refusal, RefusalReason, RunError, Settings, Shelf};
 
@@ -68,7 +69,7 @@ impl Program for Trade {
     }
 
     fn limits(&self, _: usize) -> Limits {
-        Limits { lateness_ms: LATENESS_MS, max_skew_ms: 5_000, memory_ms: LATENESS_MS + SETTLES_MS }
+        Limits { lateness_ms: LATENESS_MS, max_skew_ms: 100, memory_ms: LATENESS_MS + SETTLES_MS }
     }
 
     fn build<'scope>(&self, part: usize, flow: &mut Flow<'scope>, shelves: &[Shelf]) -> Shelf {
@@ -137,7 +138,12 @@ impl Shop {
             identity: "1".to_owned(),
             source: Arc::new(memory.clone()),
             sink: Arc::new(memory.clone()),
-            settings: Settings { workers, epoch_gap: Duration::from_millis(5), ..Settings::default() },
+            settings: Settings {
+                workers,
+                epoch_gap: Duration::from_millis(5),
+                look_for_partitions: Duration::from_millis(20),
+                ..Settings::default()
+            },
             catalogue: folder.path().join("jobs.db"),
             stop: Arc::clone(&stop),
         };
@@ -165,8 +171,18 @@ impl Shop {
     }
 
     pub(super) fn append(&self, key: u64, value: i64) {
+        self.append_to((key % 2) as u32, key, value);
+    }
+
+    /// Appends to a partition, which is made if need be.
+    pub(super) fn append_to(&self, partition: u32, key: u64, value: i64) {
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
-        self.memory.append("entries", (key % 2) as u32, now_ms, format!("[{key},{now_ms},{value}]").as_bytes());
+        self.memory.append("entries", partition, now_ms, format!("[{key},{now_ms},{value}]").as_bytes());
+    }
+
+    /// What a start from here would rest on, milliseconds since the epoch.
+    pub(super) fn rests_on_ms(&self) -> u64 {
+        self.memory.clone().history().unwrap().last().map_or(0, |last| last.rests_on_ms)
     }
 
     /// The rows of an output so far.
