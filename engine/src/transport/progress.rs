@@ -13,9 +13,11 @@ impl Progress {
         self.clock.checked_sub(back_ms).filter(|since_ms| *since_ms > 0)
     }
 
-    /// The latest that can be said of the evidence that entered up to here.
+    /// The latest that can be said of the evidence that entered up to here. That a partition was observed until some moment is
+    /// evidence too, and where the clock is held it is ahead of that.
     pub(crate) fn entered_until_ms(&self) -> u64 {
-        self.partitions.iter().map(|partition| partition.event_ms).fold(self.clock, u64::max)
+        let observed_ms = self.ticks.last().into_iter().flat_map(|tick| tick.observed_ms.iter().copied());
+        self.partitions.iter().map(|partition| partition.event_ms).chain(observed_ms).fold(self.clock, u64::max)
     }
 
     /// The record as it is stored.
