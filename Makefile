@@ -2,12 +2,13 @@
 #
 #   make demo      the main job over a recorded rush hour, on the embedded store
 #   make test      all tests, the live ones against a real Apache Kafka
+#   make soak      thousands of seeds through the simulation of the engine, five minutes of them; SOAK_MINUTES=60 for longer
 #   make bench     one benchmark for each promise in the README
 #   make peers     the plate join from Kafka to Kafka, exactly once, here and on Apache Flink; PEERS="--help" tells of its options
 #   make lint      format, clippy, documentation, shell scripts
 #   make install   only installs what is missing
 
-.PHONY: demo test bench peers lint install kafka
+.PHONY: demo test soak bench peers lint install kafka
 
 demo: install
 	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo
@@ -15,6 +16,9 @@ demo: install
 # With Kafka's jars in place a live test that cannot run is a failure; without them it is skipped.
 test: install kafka
 	REQUIRE_LIVE=$$(test -e target/kafka/fetched && echo 1) cargo test --locked --workspace
+
+soak: install
+	cargo test --locked -p giaolo-engine --lib simulation::soak -- --ignored --nocapture
 
 bench: install
 	cargo bench --locked -p giaolo-benches

@@ -24,6 +24,8 @@ pub mod run;
 pub mod server;
 pub mod settings;
 pub mod share;
+#[cfg(test)]
+mod simulation;
 mod time;
 pub mod transport;
 mod worker;
