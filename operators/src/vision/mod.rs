@@ -8,6 +8,7 @@
 //! one is chosen in a job definition. All take several pictures at once, for that is what makes a network fast.
 
 mod picture;
+pub mod weights;
 
 pub use picture::Picture;
 use schemas::{Class, PixelBox, Plate};
@@ -36,6 +37,12 @@ pub struct PlateCorners {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct VisionError(pub String);
+
+impl From<weights::WeightsError> for VisionError {
+    fn from(error: weights::WeightsError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// Finds vehicles.
 pub trait Detector: Send {
