@@ -7,6 +7,7 @@
 //! The steps know three contracts, [`Detector`], [`PlateFinder`] and [`PlateReader`]; which network stands behind
 //! one is chosen in a job definition. All take several pictures at once, for that is what makes a network fast.
 
+pub mod network;
 mod picture;
 pub mod weights;
 
