@@ -7,10 +7,16 @@
 //! The steps know three contracts, [`Detector`], [`PlateFinder`] and [`PlateReader`]; which network stands behind
 //! one is chosen in a job definition. All take several pictures at once, for that is what makes a network fast.
 
+mod best_path;
+pub mod candle;
+mod detect;
 pub mod network;
 mod picture;
+mod resize;
 pub mod weights;
 
+pub use best_path::{ReadText, best_path};
+pub use detect::DetectParameters;
 pub use picture::Picture;
 use schemas::{Class, PixelBox, Plate};
 
