@@ -27,7 +27,7 @@ const REAL: &[(&str, f64)] = &[
     ("journeys idf1", 0.92),
     ("journeys plate_exact", 0.95),
     ("section_speed precision", 0.99),
-    ("section_speed recall", 0.87),
+    ("section_speed recall", 0.90),
     ("red_light precision", 0.95),
     ("red_light recall", 0.90),
     ("wrong_way precision", 1.0),
