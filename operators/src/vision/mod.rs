@@ -12,7 +12,10 @@ pub mod candle;
 mod detect;
 pub mod network;
 mod picture;
+mod prefix_search;
+mod read_plates;
 mod resize;
+mod straighten;
 pub mod weights;
 
 pub use best_path::{ReadText, best_path};

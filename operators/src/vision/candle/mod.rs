@@ -1,7 +1,13 @@
 //! The networks that are built in, each in a file of its own with where it comes from.
 
+pub mod convolution;
 mod fastest_det;
+pub mod input;
+mod layer;
 mod lpr_net;
+mod plate_reader;
+pub mod reader_network;
 
 pub use fastest_det::{FastestDet, FastestDetSizes};
 pub use lpr_net::{LprNet, LprNetSizes};
+pub use plate_reader::VietnamesePlateReader;
