@@ -28,6 +28,7 @@ mod load;
 mod passages;
 mod perceive;
 mod plan;
+pub mod plates;
 mod random;
 mod recording;
 pub mod records;
