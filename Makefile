@@ -5,10 +5,11 @@
 #   make soak      thousands of seeds through the simulation of the engine, five minutes of them; SOAK_MINUTES=60 for longer
 #   make bench     one benchmark for each promise in the README
 #   make peers     the plate join from Kafka to Kafka, exactly once, here and on Apache Flink; PEERS="--help" tells of its options
+#   make train     trains the network that reads plates, on drawn plates, and measures it; TRAIN="--resume" goes on
 #   make lint      format, clippy, documentation, shell scripts
 #   make install   only installs what is missing
 
-.PHONY: demo test soak bench peers lint install kafka
+.PHONY: demo test soak bench peers train lint install kafka
 
 demo: install
 	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo
@@ -27,6 +28,18 @@ bench: install
 peers: install kafka target/peers/flink/built
 	cargo build --locked --release -p giaolo-benches --features peers --bins
 	target/release/peers $(PEERS)
+
+# Learns, sets how sure it is, and measures; with --resume it goes on where it was stopped. The fonts of `fonts.rs` are read
+# here alone and are no part of what is built.
+train: install
+	@.ci/install $(FONTS)
+	cargo build --locked --release -p giaolo-city --features train --bin train_plates
+	nice target/release/train_plates reader $(TRAIN)
+	nice target/release/train_plates calibrate
+	nice target/release/train_plates measure --seed 2
+
+FONTS = fonts-opendin fonts-roboto-unhinted fonts-liberation fonts-routed-gothic fonts-lato fonts-jetbrains-mono \
+	fonts-dejavu-extra fonts-play fonts-open-sans
 
 lint: install
 	cargo fmt --all --check
