@@ -14,9 +14,12 @@
 demo: install
 	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo
 
-# With Kafka's jars in place a live test that cannot run is a failure; without them it is skipped.
+# With Kafka's jars in place a live test that cannot run is a failure; without them it is skipped. What needs pixels is behind features:
+# tested last, so that everything else is known before candle is compiled.
 test: install kafka
 	REQUIRE_LIVE=$$(test -e target/kafka/fetched && echo 1) cargo test --locked --workspace
+	cargo test --locked -p giaolo-operators --features vision --lib vision
+	cargo test --locked -p giaolo-city --features train --bin train_plates
 
 soak: install
 	cargo test --locked -p giaolo-engine --lib simulation::soak -- --ignored --nocapture
@@ -43,8 +46,8 @@ FONTS = fonts-opendin fonts-roboto-unhinted fonts-liberation fonts-routed-gothic
 
 lint: install
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets --features giaolo-benches/peers -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	cargo clippy --locked --workspace --all-targets --features giaolo-benches/peers,giaolo-city/train -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --features giaolo-city/train --no-deps
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/install .ci/run; fi
 
 install:

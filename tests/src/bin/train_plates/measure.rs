@@ -152,3 +152,23 @@ fn sheet(path: &Path, samples: &[(Sample, Picture)], reads: &[Read]) -> std::io:
     file.extend(rgb);
     std::fs::write(path, file)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use city::plates::Figures;
+
+    use super::{cut_out, read};
+    use crate::workshops;
+
+    /// With our own strokes alone, whatever fonts are installed: corners that are cut, walls, fog and rain are held out all the same.
+    #[test]
+    fn the_weights_in_service_read_what_is_held_out_about_as_their_card_says() {
+        let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/weights/plate_reader.safetensors");
+        let samples = cut_out(&workshops::held_out(11, &[]), 400, 11, 6);
+        let figures = Figures::of(&read(&weights, &samples).unwrap().0);
+        assert!(figures.whole > 0.95, "{figures:?}");
+        assert!(figures.calibration_error < 0.03, "{figures:?}");
+    }
+}
