@@ -93,3 +93,39 @@ fn finds_the_vehicles_that_onnxruntime_finds() {
         }
     }
 }
+
+#[test]
+fn takes_pictures_of_any_size() {
+    let Some(file) = crate::shared("models/fastestdet.pth") else { return };
+    let mut detector = FastestDet::load(&std::fs::read(&file).unwrap(), DetectParameters::default()).unwrap();
+    let pictures = [[1, 1], [8192, 1], [1, 8192], [3, 2], [353, 351]].map(|[width, height]| {
+        let bytes = (0..width * height * 3).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        Picture::new(width, height, bytes).unwrap()
+    });
+    let found = detector.detect(&pictures).unwrap();
+    assert_eq!(found.len(), pictures.len());
+    for (picture, found) in pictures.iter().zip(&found) {
+        let [width, height] = [picture.width(), picture.height()].map(|side| side as i32);
+        let inside = |b: schemas::PixelBox| {
+            b.x >= 0 && b.y >= 0 && b.width > 0 && b.height > 0 && b.x + b.width <= width && b.y + b.height <= height
+        };
+        assert!(found.iter().all(|found| inside(found.bounds)), "{found:?} in {width} × {height}");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_breaks_off_is_refused() {
+    let Some(file) = crate::shared("models/fastestdet.pth") else { return };
+    let bytes = std::fs::read(&file).unwrap();
+    for cut in (0..bytes.len()).step_by(bytes.len() / 97) {
+        assert!(FastestDet::load(&bytes[..cut], DetectParameters::default()).is_err(), "{cut} of {} bytes", bytes.len());
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_network_is_told_by_a_tensor() {
+    let Some(file) = crate::shared("models/lprnet.pth") else { return };
+    let error = FastestDet::load(&std::fs::read(&file).unwrap(), DetectParameters::default()).unwrap_err().to_string();
+    let wanted = "tensor backbone.first_conv.0.weight with the shape [24, 3, 3, 3] is missing: the file holds ";
+    assert!(error.starts_with(wanted), "{error}");
+}
