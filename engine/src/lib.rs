@@ -26,6 +26,7 @@ pub mod settings;
 pub mod share;
 #[cfg(test)]
 mod simulation;
+mod stage;
 mod time;
 pub mod transport;
 mod worker;

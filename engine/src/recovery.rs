@@ -10,6 +10,7 @@
 
 use crate::pump::{Start, span};
 use crate::run::{Report, RunError};
+use crate::stage::{Stage, pass};
 use crate::transport::{Progress, Transport, TransportError, Writer};
 
 /// Runs a job from where its progress says. If what it rebuilds is not what there was, it begins anew twice as far back, and
@@ -26,8 +27,11 @@ pub(crate) fn recover(
 ) -> Result<Report, RunError> {
     let mut times = 1;
     loop {
+        pass(Stage::BeforeInit);
         let mut writer = sink.writer(name, outputs)?;
+        pass(Stage::AfterInit);
         let history = writer.history()?;
+        pass(Stage::AfterProgress);
         check(name, definition, &history)?;
         if history.last().is_some_and(|last| last.finished) {
             return Ok(Report { finished: true, ..Report::default() });

@@ -16,3 +16,4 @@ mod prompt;
 mod restart;
 mod same;
 mod serve;
+mod stages;

@@ -26,7 +26,7 @@ use crate::restart::{revisions, run, small_steps};
 const STORE: &str = "CRASH_STORE";
 const WORKERS: &str = "CRASH_WORKERS";
 
-fn recording() -> Recording {
+pub(crate) fn recording() -> Recording {
     simulate(&Plan::new(31, 5, 480))
 }
 
@@ -42,11 +42,16 @@ pub(crate) fn open(store: &str) -> Arc<dyn TopicStore> {
     }
 }
 
-fn spawn(store: &str, workers: i64) -> Child {
+/// The command that starts the job on a store in a process of its own.
+pub(crate) fn process(store: &str, workers: i64) -> Command {
     let mut process = Command::new(env::current_exe().unwrap());
     process.args(["--ignored", "--exact", "crash::the_process_that_is_killed", "--nocapture"]);
     process.env(STORE, store).env(WORKERS, workers.to_string()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    process.spawn().unwrap()
+    process
+}
+
+fn spawn(store: &str, workers: i64) -> Child {
+    process(store, workers).spawn().unwrap()
 }
 
 /// What the process says when it has committed, and when it has worked through something it had committed before.
@@ -84,13 +89,18 @@ fn killed_again_and_again(store: &str, kills: u64, seed: u64, mut afterwards: im
     Told::at(open(store).as_ref())
 }
 
-/// Holds a changelog to that of a run that was left alone.
-fn hold(disturbed: &Told, seed: u64) {
+/// What a run tells that is left alone.
+pub(crate) fn undisturbed() -> Told {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(LocalTransport::open(folder.path().join("undisturbed.db")).unwrap());
     feed(store.as_ref(), &recording(), |_, _| true);
     assert!(run(&(Arc::clone(&store) as Arc<dyn Transport>), &recording(), 1, u64::MAX).finished);
-    let undisturbed = Told::at(store.as_ref());
+    Told::at(store.as_ref())
+}
+
+/// Holds a changelog to that of a run that was left alone.
+fn hold(disturbed: &Told, seed: u64) {
+    let undisturbed = undisturbed();
     let (expected, found) = (revisions(&undisturbed), revisions(disturbed));
     assert!(expected.len() > 500);
     for topic in TABLES {

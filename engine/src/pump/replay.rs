@@ -3,6 +3,7 @@
 
 use super::{InFlight, Pump, Start, WAIT};
 use crate::epoch::{Moment, Slice};
+use crate::stage::{Stage, pass};
 use crate::transport::{PartitionProgress, Progress, Tick, TransportError};
 
 /// Replays what is to be replayed; its rows are known already and are not committed again. Returns once they have been worked
@@ -86,6 +87,7 @@ fn flush(pump: &mut Pump, moments: &mut Vec<Moment>, bytes: &mut usize, flight: 
     *bytes = 0;
     if !moments.is_empty() {
         pump.send(std::mem::take(moments), true, flight);
+        pass(Stage::InReplay);
     }
 }
 

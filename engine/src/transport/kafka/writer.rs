@@ -22,6 +22,7 @@ use super::client::Purpose;
 use super::cluster::{Cluster, Wanted};
 use super::producer::Sender;
 use super::progress;
+use crate::stage::{Stage, pass};
 
 /// How long a predecessor's transaction may take to end.
 const TAKE_OVER: Duration = Duration::from_secs(30);
@@ -69,6 +70,9 @@ impl KafkaWriter {
             });
             self.sender.send(BaseRecord::to(&row.topic).key(row.key.as_bytes()).payload(&*row.value).headers(headers))?;
         }
+        if !rows.is_empty() {
+            pass(Stage::MidSend);
+        }
         let record = progress.to_json()?;
         for topic in [progress::HISTORY, progress::LATEST] {
             self.sender.send(BaseRecord::to(topic).partition(0).key(self.job.as_bytes()).payload(&*record))?;
@@ -78,8 +82,11 @@ impl KafkaWriter {
 
     /// Ends the transaction whose messages have all been delivered.
     fn finish(&mut self, epoch: u64) -> Result<(), TransportError> {
+        pass(Stage::BeforeCommit);
+        pass(Stage::InCommit);
         match self.sender.producer.commit_transaction(self.sender.patience) {
             Ok(()) => {
+                pass(Stage::AfterCommit);
                 self.state = State::Ready;
                 Ok(())
             }

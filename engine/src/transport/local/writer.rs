@@ -8,6 +8,7 @@ use super::super::{NewRecord, OutputRow, Progress, TransportError, Writer};
 use super::database::{Database, Refusal};
 use super::progress::{self, Steps};
 use super::topics::{End, find, make, now_ms};
+use crate::stage::{Stage, pass};
 
 /// The one writer of a job.
 pub(super) struct LocalWriter {
@@ -62,9 +63,16 @@ impl Writer for LocalWriter {
                 let record = NewRecord { partition: 0, arrival_ms: None, key: row.key.as_bytes(), value: Some(&row.value) };
                 end.add(topic, &record, now_ms, headers(row).as_deref())?;
             }
+            if !rows.is_empty() {
+                pass(Stage::MidSend);
+            }
             needed.map_or(Ok(()), |epoch| progress::forget(transaction, job, epoch))?;
-            progress::add(transaction, job, progress, &place)
+            progress::add(transaction, job, progress, &place)?;
+            pass(Stage::BeforeCommit);
+            pass(Stage::InCommit);
+            Ok(())
         })?;
+        pass(Stage::AfterCommit);
         steps.add(progress);
         Ok(())
     }
