@@ -14,12 +14,10 @@
 demo: install
 	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo
 
-# With Kafka's jars in place a live test that cannot run is a failure; without them it is skipped. What needs pixels is behind features:
-# tested last, so that everything else is known before candle is compiled.
+# With Kafka's jars in place a live test that cannot run is a failure; without them it is skipped. In one command, so that all
+# crates agree on the features of what they build on and it is compiled once.
 test: install kafka
-	REQUIRE_LIVE=$$(test -e target/kafka/fetched && echo 1) cargo test --locked --workspace
-	cargo test --locked -p giaolo-operators --features vision --lib vision
-	cargo test --locked -p giaolo-city --features train --bin train_plates
+	REQUIRE_LIVE=$$(test -e target/kafka/fetched && echo 1) cargo test --locked --workspace --features giaolo-city/train
 
 soak: install
 	cargo test --locked -p giaolo-engine --lib simulation::soak -- --ignored --nocapture
