@@ -1,8 +1,8 @@
 //! The nouns of Giaolo: every record that goes in or comes out, as plain data.
 //!
 //! ```text
-//! city ─┐
-//! observation ─▶ sighting ─▶ journey ─▶ alert
+//! city ──────────┐
+//! frame ─▶ observation ─▶ sighting ─▶ journey ─▶ alert
 //! signal, hotlist, patrol ───────────────┘        anything that cannot be read ─▶ rejected
 //! ```
 //!
@@ -13,7 +13,9 @@
 #[macro_use]
 mod text;
 mod alert;
+mod capture_health;
 mod city;
+mod frame;
 mod geometry;
 mod hotlist;
 mod id;
@@ -29,7 +31,9 @@ mod signal;
 pub mod wire;
 
 pub use alert::{Alert, Evidence, Quantities};
+pub use capture_health::{CaptureHealth, CaptureState};
 pub use city::{Camera, City, Ground, Lane, Line, LineKind, Link, Section, Zone, ZoneKind};
+pub use frame::{Codec, Frame};
 pub use geometry::{Pixel, PixelBox};
 pub use hotlist::HotlistEntry;
 pub use id::{Id, IdHasher};

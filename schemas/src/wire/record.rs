@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Alert, City, HotlistEntry, Journey, Observation, Patrol, Plate, Rejected, Revised, Sighting, Signal};
+use crate::{Alert, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Plate, Rejected, Revised, Sighting, Signal};
 
 /// A record that may stand on the wire.
 pub trait Record: Serialize + DeserializeOwned {
@@ -50,6 +50,9 @@ records! {
     Journey = 7 "journey", 1, check_journey;
     Alert = 8 "alert", 1, check_alert;
     Rejected = 9 "rejected record", 1, |_| Ok(());
+    // 10 to 13 are left out: JSON may begin with them, for they are white space.
+    Frame = 14 "frame", 1, Frame::check;
+    CaptureHealth = 15 "capture health", 1, |_| Ok(());
 }
 
 impl<T: Record> Record for Revised<T> {

@@ -1,7 +1,7 @@
 //! What is refused, and with which words.
 
 use schemas::{
-    HotlistEntry, Journey, Observation, Patrol,
+    Codec, Frame, HotlistEntry, Journey, Name, Observation, Patrol,
     Reason::{Invalid, Unreadable},
     Revised, Sighting, Signal,
     wire::{Format, Record},
@@ -152,4 +152,37 @@ fn address_space() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:"));
     peak.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+#[test]
+fn frames_that_cannot_be_are_invalid() {
+    let frame = |key: bool, parameters: usize, bytes: usize| {
+        let (camera, codec) = (Name::of("c1"), Codec::H264);
+        let frame = Frame {
+            camera,
+            frame: 1,
+            at_ms: 5,
+            error_ms: 0,
+            codec,
+            key,
+            gap: false,
+            parameters: vec![1; parameters],
+            bytes: vec![2; bytes],
+        };
+        let mut encoded = Vec::new();
+        Format::Bincode.encode(&frame, &mut encoded);
+        encoded
+    };
+    assert!(Format::Bincode.decode::<Frame>(&frame(true, Frame::PARAMETERS_MOST, Frame::BYTES_MOST)).is_ok());
+    refused::<Frame>(Format::Bincode, frame(true, 1, 0), Invalid, "there is no picture");
+    refused::<Frame>(Format::Bincode, frame(true, 0, Frame::BYTES_MOST + 1), Invalid, "8388609 bytes; at most 8388608");
+    refused::<Frame>(Format::Bincode, frame(true, Frame::PARAMETERS_MOST + 1, 1), Invalid, "65537 bytes; at most 65536");
+    refused::<Frame>(Format::Bincode, frame(false, 1, 1), Invalid, "parameters belong to key frames");
+    // A length that lies: nothing is set aside for it.
+    refused::<Frame>(Format::Bincode, b"\x0e\x01\x02c1\x07\x05\x05\x01\x01\x00\x00\xfd\xff\xff\xff\xff\xff\xff\xff\xff", Invalid, "");
+    let text = |bytes: &str| format!(r#"{{"camera":"c1","frame":7,"at_ms":5,"error_ms":5,"codec":"mjpeg","key":true,"bytes":{bytes}}}"#);
+    assert!(Format::Json.decode::<Frame>(text("\"AAAA\"").as_bytes()).is_ok());
+    refused::<Frame>(Format::Json, text("\"AAA\""), Invalid, "base64");
+    refused::<Frame>(Format::Json, text("[1,2]"), Invalid, "bytes in base64");
+    refused::<Frame>(Format::Json, text("\"AAAA\"").replace("mjpeg", "vp9"), Invalid, "unknown variant `vp9`");
 }

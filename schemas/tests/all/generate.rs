@@ -2,9 +2,9 @@
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use schemas::{
-    Alert, Body, Camera, City, Class, Confidence, Crossing, Evidence, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name,
-    Object, Observation, Patrol, Pixel, PixelBox, Plate, PlateColour, PlateKind, PlateText, Quantities, Reason, Rejected, Revised, Section,
-    Sighting, Signal, SignalState, Status, Stay, Zone, ZoneKind,
+    Alert, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Evidence, Frame, Ground, HotlistEntry, Id,
+    Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox, Plate, PlateColour, PlateKind, PlateText,
+    Quantities, Reason, Rejected, Revised, Section, Sighting, Signal, SignalState, Status, Stay, Zone, ZoneKind,
 };
 
 /// A record of its type, at random.
@@ -41,6 +41,23 @@ generate! {
         .prop_map(|(class, confidence, bounds, plate, body, speed_cms)| Object { class, confidence, bounds, plate, body, speed_cms });
     Observation = (Name::any(), any::<u64>(), any::<u64>(), vec(Object::any(), 0..20), any::<Option<u64>>())
         .prop_map(|(camera, frame, at_ms, objects, received_ms)| Observation { camera, frame, at_ms, objects, received_ms });
+    Codec = select(vec![Codec::H264, Codec::H265, Codec::Mjpeg]);
+    Frame = (
+        (Name::any(), any::<u64>(), any::<u64>(), any::<u32>(), Codec::any()),
+        (any::<bool>(), any::<bool>(), vec(any::<u8>(), 0..40), vec(any::<u8>(), 1..300)),
+    )
+        .prop_map(|((camera, frame, at_ms, error_ms, codec), (key, gap, parameters, bytes))| {
+            let parameters = if key { parameters } else { Vec::new() };
+            Frame { camera, frame, at_ms, error_ms, codec, key, gap, parameters, bytes }
+        });
+    CaptureState = select(vec![CaptureState::Connecting, CaptureState::Streaming, CaptureState::Waiting, CaptureState::Ended]);
+    CaptureHealth = (
+        (Name::any(), any::<u64>(), CaptureState::any(), any::<u64>(), any::<u64>(), any::<u64>()),
+        (any::<u64>(), any::<u64>(), any::<u64>(), any::<bool>(), any::<Option<String>>()),
+    )
+        .prop_map(|((camera, at_ms, state, span_ms, frames, bit_rate), (gaps, dropped, reconnects, own_clock, error))| CaptureHealth {
+            camera, at_ms, state, span_ms, frames, bit_rate, gaps, dropped, reconnects, own_clock, error,
+        });
     SignalState = select(vec![SignalState::Red, SignalState::Yellow, SignalState::Green, SignalState::Off, SignalState::Unknown]);
     Signal = (Name::any(), SignalState::any(), any::<u64>(), any::<u32>())
         .prop_map(|(head, state, at_ms, error_ms)| Signal { head, state, at_ms, error_ms });

@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use schemas::{
-    Alert, Body, Camera, City, Class, Confidence, Crossing, Evidence, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name,
-    Object, Observation, Patrol, Pixel, PixelBox, Plate, PlateColour, PlateKind, Quantities, Reason, Rejected, Revised, Section, Sighting,
-    Signal, SignalState, Status, Stay, Zone, ZoneKind,
+    Alert, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Evidence, Frame, Ground, HotlistEntry, Id,
+    Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox, Plate, PlateColour, PlateKind, Quantities,
+    Reason, Rejected, Revised, Section, Sighting, Signal, SignalState, Status, Stay, Zone, ZoneKind,
     wire::{Format, Record},
 };
 
@@ -34,6 +34,19 @@ fn hexadecimal(bytes: &[u8]) -> String {
 fn plate() -> Plate {
     let confidence = Confidence::of(&[990, 985, 1_000, 1, 0, 251, 250, 912]).unwrap();
     Plate { text: "88A12345".parse().unwrap(), kind: PlateKind::Car, colour: PlateColour::White, confidence }
+}
+
+#[test]
+fn what_capture_takes() {
+    let (camera, at_ms) = (Name::of("c019"), NOON_MS);
+    let (parameters, bytes) = (vec![0, 0, 0, 1, 0x67, 0xff], vec![0, 0, 0, 1, 0x65, 0xfb, 0xff]);
+    hold("frame", &Frame { camera, frame: 1_234, at_ms, error_ms: 50, codec: Codec::H264, key: true, gap: true, parameters, bytes });
+    let (state, span_ms, frames, bit_rate, gaps, dropped, reconnects) = (CaptureState::Waiting, 10_000, 249, 4_194_304, 1, 3, 2);
+    let error = Some("connection refused".to_owned());
+    hold(
+        "capture_health",
+        &CaptureHealth { camera, at_ms, state, span_ms, frames, bit_rate, gaps, dropped, reconnects, own_clock: true, error },
+    );
 }
 
 #[test]
@@ -145,6 +158,27 @@ fn bytes_made_by_hand_are_read() {
     assert_eq!(Format::Bincode.decode::<Signal>(bytes), Ok(signal));
     let text = br#" {"error_ms":251, "state":"yellow", "at_ms":250, "head":"209\/0", "vendor":{"x":[1,2]}}"#;
     assert_eq!(Format::Json.decode::<Signal>(text), Ok(signal));
+}
+
+/// A picture's bytes are base64 in text, and themselves where they may be.
+#[test]
+fn a_frame_made_by_hand_is_read() {
+    let frame = Frame {
+        camera: Name::of("c1"),
+        frame: 7,
+        at_ms: 250,
+        error_ms: 5,
+        codec: Codec::H265,
+        key: true,
+        gap: false,
+        parameters: vec![0xff],
+        bytes: b"giao".to_vec(),
+    };
+    let bytes = b"\x0e\x01\x02c1\x07\xfa\x05\x01\x01\x00\x01\xff\x04giao";
+    assert_eq!(Format::Bincode.decode::<Frame>(bytes), Ok(frame.clone()));
+    let text = br#"{"camera":"c1","frame":7,"at_ms":250,"error_ms":5,"codec":"h265","key":true,"parameters":"/w==","bytes":"Z2lhbw=="}"#;
+    assert_eq!(Format::Json.decode::<Frame>(text), Ok(frame));
+    assert_eq!((Format::of(bytes), Format::of(text)), (Format::Bincode, Format::Json));
 }
 
 /// A class or colour that a later version adds is `Other` to this one.

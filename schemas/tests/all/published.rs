@@ -1,7 +1,7 @@
 //! The published JSON Schemas in `schemas/wire/` say what the code says. `REWRITE=1` accepts a change.
 
 use schemars::JsonSchema;
-use schemas::{Alert, City, HotlistEntry, Journey, Observation, Patrol, Rejected, Revised, Sighting, Signal};
+use schemas::{Alert, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Revised, Sighting, Signal};
 
 use crate::hold_against;
 
@@ -12,7 +12,9 @@ fn publish<T: JsonSchema>(name: &str) {
 
 #[test]
 fn schemas_of_inputs_are_the_codes() {
+    publish::<CaptureHealth>("capture_health");
     publish::<City>("city");
+    publish::<Frame>("frame");
     publish::<Observation>("observation");
     publish::<Signal>("signal");
     publish::<HotlistEntry>("hotlist_entry");

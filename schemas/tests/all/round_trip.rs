@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use proptest::{prelude::*, sample::Index};
 use schemas::{
-    Alert, City, HotlistEntry, Journey, Observation, Patrol, Rejected, Revised, Sighting, Signal,
+    Alert, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Revised, Sighting, Signal,
     wire::{Format, Record},
 };
 
@@ -79,7 +79,9 @@ macro_rules! every_record {
 }
 
 every_record! {
+    capture_health: CaptureHealth,
     city: City,
+    frame: Frame,
     observation: Observation,
     signal: Signal,
     hotlist_entry: HotlistEntry,
