@@ -1,7 +1,7 @@
 //! The verbs of Giaolo: collections in, collections out. No I/O and no wall clock.
 //!
 //! ```text
-//! stream   for any stream: fold, interval_join, as_of_join, retain, deduplicate, suppress, sessionize
+//! stream   for any stream: fold, interval_join, as_of_join, retain, deduplicate, suppress, sessionize, offload
 //! city     words to meaning: track ─▶ link ─▶ assemble_journeys
 //! rules    meaning to alerts: section_speed, red_light, hotlist …
 //! vision   pixels to words: decode, detect, read plates (feature `vision`)

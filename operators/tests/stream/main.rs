@@ -7,4 +7,5 @@
 mod golden;
 mod harness;
 mod interval_join;
+mod offload;
 mod verbs;
