@@ -9,7 +9,9 @@
 
 mod best_path;
 pub mod candle;
+mod decode;
 mod detect;
+mod ffmpeg;
 pub mod network;
 mod picture;
 mod prefix_search;
@@ -19,7 +21,9 @@ mod straighten;
 pub mod weights;
 
 pub use best_path::{ReadText, best_path};
+pub use decode::{DecodeFault, DecodeLimits, Decoded, Decoder};
 pub use detect::DetectParameters;
+pub use ffmpeg::Image;
 pub use picture::Picture;
 use schemas::{Class, PixelBox, Plate};
 
@@ -30,7 +34,7 @@ pub struct Detection {
     pub class: Class,
     /// How sure the network is, permille.
     pub confidence: u16,
-    /// Where it is, in the picture's pixels.
+    /// Where it is, in the pixels of what the picture shows ([`Picture::shows`]).
     pub bounds: PixelBox,
 }
 
@@ -56,6 +60,11 @@ impl From<weights::WeightsError> for VisionError {
 
 /// Finds vehicles.
 pub trait Detector: Send {
+    /// The width and height it looks at pictures in, if it is one: whoever decodes gives them in this size, and saves a pass.
+    fn size(&self) -> Option<(u32, u32)> {
+        None
+    }
+
     /// What is on each picture, the surest first.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use super::resize::Resize;
 pub struct Picture {
     width: u32,
     height: u32,
+    /// The size of what it shows.
+    shows: (u32, u32),
     bgr: Vec<u8>,
 }
 
@@ -17,7 +19,19 @@ impl Picture {
     #[must_use]
     pub fn new(width: u32, height: u32, bgr: Vec<u8>) -> Option<Self> {
         let bytes = u64::from(width).checked_mul(u64::from(height))?.checked_mul(3)?;
-        (bytes > 0 && bytes == bgr.len() as u64).then_some(Self { width, height, bgr })
+        (bytes > 0 && bytes == bgr.len() as u64).then_some(Self { width, height, shows: (width, height), bgr })
+    }
+
+    /// The same, made from a larger or smaller one: places on it are told in the pixels of that.
+    #[must_use]
+    pub fn showing(self, width: u32, height: u32) -> Self {
+        Self { shows: (width, height), ..self }
+    }
+
+    /// Width and height of what it shows: its own, unless it was scaled while it was decoded.
+    #[must_use]
+    pub fn shows(&self) -> (u32, u32) {
+        self.shows
     }
 
     /// Pixels from left to right.
@@ -72,7 +86,7 @@ impl Picture {
         let mut bgr = vec![0; bytes * height as usize];
         let mut resize = Resize::new([self.width, self.height], [width, height]);
         bgr.chunks_exact_mut(bytes).enumerate().for_each(|(y, row)| resize.row(self, y, row, |byte| byte));
-        Some(Self { width, height, bgr })
+        Some(Self { width, height, shows: (width, height), bgr })
     }
 
     /// The part of the picture inside a box; `None` where they do not meet.
