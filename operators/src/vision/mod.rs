@@ -13,6 +13,7 @@ mod decode;
 mod detect;
 mod ffmpeg;
 pub mod network;
+mod perceive;
 mod picture;
 mod prefix_search;
 mod read_plates;
@@ -24,6 +25,7 @@ pub use best_path::{ReadText, best_path};
 pub use decode::{DecodeFault, DecodeLimits, Decoded, Decoder};
 pub use detect::DetectParameters;
 pub use ffmpeg::Image;
+pub use perceive::{Outcome, PerceiveParameters, Perceived, Sight, Take, Task, Watched};
 pub use picture::Picture;
 use schemas::{Class, PixelBox, Plate};
 

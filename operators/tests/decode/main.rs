@@ -2,5 +2,6 @@
 
 mod broken;
 mod mutated;
+mod perceive;
 mod pictures;
 mod video;

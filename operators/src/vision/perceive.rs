@@ -1,0 +1,251 @@
+//! `perceive`: encoded frames of many cameras become observations: decode, detect vehicles, read their plates.
+//!
+//! ```text
+//! frames, in order for each camera ─▶ decode ─▶ as many pictures as are wanted ─┐
+//!                          …        ─▶ decode ─▶                                 ├─▶ detect, all together ─▶ observations
+//!                          …        ─▶ decode ─▶                                 ┘
+//! ```
+//!
+//! It is slow work for a pool ([`Offload`](crate::stream::Offload)): a [`Sight`] is one thread's networks, [`Watched`] what is
+//! remembered of a camera from frame to frame. Every frame that goes in is told of once.
+
+use schemars::JsonSchema;
+use schemas::{Duration, Frame, Name, Object, Observation};
+use serde::{Deserialize, Serialize};
+
+use super::{DecodeFault, DecodeLimits, Decoded, Decoder, Detection, Detector, Picture, VisionError};
+use crate::stream::{Turn, Work};
+
+/// How frames are looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PerceiveParameters {
+    /// How often a camera's picture is looked at. Default 200 ms: at 60 km/h a vehicle moves three metres in that time, less than
+    /// its own length. `0 ms` looks at every picture.
+    #[serde(default = "default_every")]
+    pub every: Duration,
+    /// How sure the detector must be of a vehicle, permille. Default 300: the tracker believes a faint box only where it continues
+    /// a clear one.
+    #[serde(default = "default_confidence")]
+    pub confidence: u16,
+    /// The most pixels a picture may have; a stream of larger ones is refused. Default 9437184, as many as 4K video has: each
+    /// camera's decoder holds up to sixteen of them.
+    #[serde(default = "default_pixels_most")]
+    pub pixels_most: u64,
+    /// How far work may be behind before frames are let go, the oldest first and key frames last. Default 10 s: what is older
+    /// helps nobody in the street, and the next key frame is two seconds away. Never in a bounded run.
+    #[serde(default = "default_behind")]
+    pub behind: Duration,
+}
+
+fn default_every() -> Duration {
+    Duration::from_ms(200)
+}
+
+fn default_confidence() -> u16 {
+    300
+}
+
+fn default_pixels_most() -> u64 {
+    DecodeLimits::default().pixels_most
+}
+
+fn default_behind() -> Duration {
+    Duration::from_ms(10_000)
+}
+
+/// One thread's networks.
+pub struct Sight {
+    parameters: PerceiveParameters,
+    detector: Box<dyn Detector>,
+}
+
+/// What is remembered of a camera from frame to frame.
+#[derive(Default)]
+pub struct Watched {
+    decoder: Option<Decoder<Told>>,
+    /// The span of time of which a picture was looked at last, counted in [`PerceiveParameters::every`].
+    looked: Option<u64>,
+    /// The tag of the frame that came last.
+    last: Option<u64>,
+}
+
+/// A frame to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The frame.
+    pub frame: Frame,
+    /// What the caller knows it by.
+    pub tag: u64,
+    /// The tag of the camera's frame before it: where that was let go on the way, nothing can be made of this one either.
+    pub follows: Option<u64>,
+    /// How it is to be taken.
+    pub take: Take,
+}
+
+/// How a frame is to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// Looked at, if its time has come.
+    Look,
+    /// Decoded only, so that later ones can be: it was looked at in an earlier life.
+    Again,
+}
+
+/// What became of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Perceived {
+    /// The camera.
+    pub camera: Name,
+    /// What the caller knows the frame by.
+    pub tag: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was looked at.
+    Seen(Observation),
+    /// It was not wanted: its time has not come, or it was looked at before.
+    Unwanted,
+    /// It hangs on a frame that is missing or was broken.
+    PassedOver,
+    /// Something is wrong with it.
+    Refused(DecodeFault),
+    /// A network failed: the work cannot go on.
+    Failed(VisionError),
+}
+
+/// A frame in the decoder.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    tag: u64,
+    frame: u64,
+    at_ms: u64,
+}
+
+/// A picture that waits for the detector.
+struct Look {
+    camera: Name,
+    told: Told,
+    picture: Picture,
+    /// Its place among what is said.
+    place: usize,
+}
+
+impl Sight {
+    /// Networks with parameters.
+    #[must_use]
+    pub fn new(parameters: PerceiveParameters, detector: Box<dyn Detector>) -> Self {
+        Self { parameters, detector }
+    }
+
+    /// Decodes one camera's frames. What is to be looked at keeps its place among what is said.
+    fn decode(&self, turn: &mut Turn<Name, Watched, Task>, looks: &mut Vec<Look>, say: &mut Vec<Perceived>) {
+        let Turn { key: camera, state, items } = turn;
+        let limits = DecodeLimits { pixels_most: self.parameters.pixels_most };
+        let Watched { decoder, looked, last } = state;
+        let decoder = decoder.get_or_insert_with(|| Decoder::new(limits));
+        for Task { frame, tag, follows, take } in items.drain(..) {
+            let told = Told { tag, frame: frame.frame, at_ms: frame.at_ms };
+            let tell = &mut |told: Told, decoded: Decoded<'_>| self.tell(*camera, told, decoded, looks, say);
+            let chained = frame.key || last.replace(tag) == follows;
+            *last = Some(tag);
+            match take {
+                _ if !chained => decoder.pass_over(&frame, told, tell),
+                Take::Again => decoder.decode(&frame, false, told, tell),
+                Take::Look => decoder.decode(&frame, self.is_wanted(frame.at_ms, looked), told, tell),
+            }
+        }
+    }
+
+    /// Whether a picture of this span of time is still to be looked at. A clock that goes back by more than a few spans was set
+    /// anew, and so is the count.
+    fn is_wanted(&self, at_ms: u64, looked: &mut Option<u64>) -> bool {
+        const BACK_MOST: u64 = 16;
+        let span = at_ms / self.parameters.every.ms().max(1);
+        let wanted = looked.is_none_or(|last| span > last || last - span > BACK_MOST);
+        if wanted {
+            *looked = Some(span);
+        }
+        wanted
+    }
+
+    fn tell(&self, camera: Name, told: Told, decoded: Decoded<'_>, looks: &mut Vec<Look>, say: &mut Vec<Perceived>) {
+        let outcome = match decoded {
+            Decoded::Unwanted => Outcome::Unwanted,
+            Decoded::PassedOver => Outcome::PassedOver,
+            Decoded::Refused(fault) => Outcome::Refused(fault),
+            Decoded::Picture(image) => {
+                let (width, height) = self.detector.size().unwrap_or((image.width(), image.height()));
+                match image.picture(width, height) {
+                    Ok(picture) => {
+                        looks.push(Look { camera, told, picture, place: say.len() });
+                        Outcome::Unwanted
+                    }
+                    Err(VisionError(error)) => Outcome::Refused(DecodeFault::Broken { error, pixels_most: self.parameters.pixels_most }),
+                }
+            }
+        };
+        say.push(Perceived { camera, tag: told.tag, outcome });
+    }
+
+    /// Looks at all pictures together.
+    fn look(&mut self, looks: Vec<Look>, say: &mut [Perceived]) {
+        if looks.is_empty() {
+            return;
+        }
+        let (mut rest, mut pictures) = (Vec::new(), Vec::new());
+        for Look { camera, told, picture, place } in looks {
+            rest.push((camera, told, place));
+            pictures.push(picture);
+        }
+        let found = self.detector.detect(&pictures).and_then(|found| {
+            let complete = found.len() == pictures.len();
+            complete.then_some(found).ok_or_else(|| VisionError("the detector did not answer for every picture".to_owned()))
+        });
+        match found {
+            Ok(found) => {
+                for ((camera, told, place), detections) in rest.into_iter().zip(found) {
+                    say[place].outcome = Outcome::Seen(self.observation(camera, told, detections));
+                }
+            }
+            Err(error) => rest.iter().for_each(|(_, _, place)| say[*place].outcome = Outcome::Failed(error.clone())),
+        }
+    }
+
+    fn observation(&self, camera: Name, told: Told, detections: Vec<Detection>) -> Observation {
+        let sure = detections.into_iter().filter(|found| found.confidence >= self.parameters.confidence);
+        let proper = sure.filter(|found| found.bounds.width > 0 && found.bounds.height > 0);
+        let objects = proper.take(Observation::OBJECTS_MOST).map(|found| Object {
+            class: found.class,
+            confidence: found.confidence.min(1_000),
+            bounds: found.bounds,
+            plate: None,
+            body: None,
+            speed_cms: None,
+        });
+        Observation { camera, frame: told.frame, at_ms: told.at_ms, objects: objects.collect(), received_ms: None }
+    }
+}
+
+impl Work<Name, Task> for Sight {
+    type State = Watched;
+    type Said = Perceived;
+
+    fn work(&mut self, turns: &mut [Turn<Name, Watched, Task>], say: &mut Vec<Perceived>) {
+        let mut looks = Vec::new();
+        turns.iter_mut().for_each(|turn| self.decode(turn, &mut looks, say));
+        self.look(looks, say);
+    }
+
+    fn end(&mut self, camera: &Name, watched: &mut Watched, say: &mut Vec<Perceived>) {
+        let mut looks = Vec::new();
+        if let Some(decoder) = &mut watched.decoder {
+            decoder.finish(&mut |told, decoded| self.tell(*camera, told, decoded, &mut looks, say));
+        }
+        self.look(looks, say);
+    }
+}
