@@ -4,6 +4,7 @@
 //! definition ─▶ plan ─▶ job
 //!                        │
 //! transport ─▶ pump (job clock, epochs) ─▶ workers (timely) ─▶ changelog ─▶ committer ─▶ transport ─▶ dispatch ─▶ webhooks
+//!         └──▶ stage (work that cannot be repeated to the bit) ───────────────────┘
 //! ```
 
 mod basis;
@@ -13,6 +14,7 @@ mod committer;
 pub mod definition;
 pub mod dispatch;
 mod epoch;
+mod fail_point;
 pub mod flow;
 pub mod gauges;
 mod halt;
@@ -26,7 +28,7 @@ pub mod settings;
 pub mod share;
 #[cfg(test)]
 mod simulation;
-mod stage;
+pub mod stage;
 mod time;
 pub mod transport;
 mod worker;

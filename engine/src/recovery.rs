@@ -10,7 +10,7 @@
 
 use crate::pump::{Start, span};
 use crate::run::{Report, RunError};
-use crate::stage::{Stage, pass};
+use crate::fail_point::{Stage, pass};
 use crate::transport::{Progress, Transport, TransportError, Writer};
 
 /// Runs a job from where its progress says. If what it rebuilds is not what there was, it begins anew twice as far back, and
@@ -49,7 +49,7 @@ pub(crate) fn recover(
 }
 
 /// Progress of another definition is not gone on with.
-fn check(name: &str, definition: &str, history: &[Progress]) -> Result<(), RunError> {
+pub(crate) fn check(name: &str, definition: &str, history: &[Progress]) -> Result<(), RunError> {
     match history.last() {
         Some(last) if last.definition != definition => {
             Err(RunError::OtherDefinition { name: name.to_owned(), theirs: last.definition.clone(), ours: definition.to_owned() })

@@ -98,6 +98,14 @@ pub enum RunError {
     /// What a restart rebuilt is not what there was, however far back it began.
     #[error("what job {0:?} rebuilt from its topics is not what it had when it stopped")]
     Astray(String),
+    /// The work of a stage cannot go on.
+    #[error("the work of job {name:?} failed: {message}")]
+    Work {
+        /// The job.
+        name: String,
+        /// Why.
+        message: String,
+    },
     /// A worker panicked, which is our own bug.
     #[error("a worker of job {name:?} failed{}: {message}", part.as_ref().map(|part| format!(" in {part:?}")).unwrap_or_default())]
     Worker {
@@ -249,7 +257,7 @@ impl Run {
     }
 }
 
-fn no_thread(error: std::io::Error) -> TransportError {
+pub(crate) fn no_thread(error: std::io::Error) -> TransportError {
     TransportError::lasting("cannot start a thread").because(error)
 }
 

@@ -3,7 +3,7 @@
 
 use super::{InFlight, Pump, Start, WAIT};
 use crate::epoch::{Moment, Slice};
-use crate::stage::{Stage, pass};
+use crate::fail_point::{Stage, pass};
 use crate::transport::{PartitionProgress, Progress, Tick, TransportError};
 
 /// Replays what is to be replayed; its rows are known already and are not committed again. Returns once they have been worked

@@ -226,6 +226,9 @@ pub struct PartitionProgress {
     /// The largest arrival time of those records, milliseconds since the epoch.
     #[serde(default)]
     pub arrival_ms: u64,
+    /// Of a stage, the offset from which it must read again to go on at `next_offset`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests_on_offset: Option<u64>,
 }
 
 /// A moment of the job clock; the lists follow [`Progress::partitions`].

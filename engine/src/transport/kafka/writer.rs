@@ -22,7 +22,7 @@ use super::client::Purpose;
 use super::cluster::{Cluster, Wanted};
 use super::producer::Sender;
 use super::progress;
-use crate::stage::{Stage, pass};
+use crate::fail_point::{Stage, pass};
 
 /// How long a predecessor's transaction may take to end.
 const TAKE_OVER: Duration = Duration::from_secs(30);

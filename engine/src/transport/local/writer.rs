@@ -8,7 +8,7 @@ use super::super::{NewRecord, OutputRow, Progress, TransportError, Writer};
 use super::database::{Database, Refusal};
 use super::progress::{self, Steps};
 use super::topics::{End, find, make, now_ms};
-use crate::stage::{Stage, pass};
+use crate::fail_point::{Stage, pass};
 
 /// The one writer of a job.
 pub(super) struct LocalWriter {
