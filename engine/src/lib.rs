@@ -1,6 +1,8 @@
 //! The runtime of Giaolo: runs any job, knows no traffic word.
 //!
 //! ```text
+//! cameras ─▶ capture ─▶ transport (feature `vision`)
+//!
 //! definition ─▶ plan ─▶ job
 //!                        │
 //! transport ─▶ pump (job clock, epochs) ─▶ workers (timely) ─▶ changelog ─▶ committer ─▶ transport ─▶ dispatch ─▶ webhooks
@@ -8,6 +10,8 @@
 //! ```
 
 mod basis;
+#[cfg(feature = "vision")]
+pub mod capture;
 pub mod changelog;
 pub mod clock;
 mod committer;

@@ -21,6 +21,7 @@
 //! credentials: clusters and secrets belong to the configuration of the server.
 
 mod decode;
+mod fields;
 mod node;
 mod parameters;
 mod problem;
@@ -29,6 +30,7 @@ pub mod schema;
 mod span;
 
 pub use decode::{DecodeError, FieldFault, decode, decode_fields};
+pub(crate) use fields::{read_fields, tell};
 pub use node::{BYTES_MOST, DEPTH_MOST, Field, NODES_MOST, Node, Value};
 pub use parameters::Parameters;
 pub use problem::{Position, Problem, Problems, Severity, did_you_mean};

@@ -20,7 +20,7 @@ use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
 
 use super::guard::check_url;
 use super::secret::Secret;
-use crate::definition::{DecodeError, Field, FieldFault, Node, Position, Problems, Value, decode, decode_fields, did_you_mean, parse_ms};
+use crate::definition::{Field, Node, Position, Problems, Value, decode, did_you_mean, parse_ms, read_fields, tell};
 
 /// The version of this file's language.
 const VERSION: u64 = 1;
@@ -215,32 +215,6 @@ fn limits_of<F: Default>(written: &Written<F>, place: &dyn Fn(&str) -> Position,
         timeout_ms: within("timeout", span(written.timeout, default.timeout_ms), 1..=60_000, " ms"),
         allow_private: written.allow_private,
         allow_http: written.allow_http,
-    }
-}
-
-/// Reads a mapping into a struct whose fields all have defaults; each field is tried on its own, so that all faults are told.
-fn read_fields<T: DeserializeOwned>(field: &Field, what: &str, problems: &mut Problems) -> Option<T> {
-    if !matches!(field.value.value, Value::Map(_)) {
-        problems.error(field.value.at, format!("{what} must be a mapping, not {}", field.value.describe()), None);
-        return None;
-    }
-    let given: Vec<&Field> = field.value.fields().iter().collect();
-    let faults = given.iter().filter_map(|field| decode_fields::<T>(&[field]).err().map(|error| (*field, error)));
-    let faults: Vec<_> = faults.collect();
-    let sound = faults.is_empty();
-    faults.into_iter().for_each(|(field, error)| tell(error, field, what, problems));
-    if sound { decode_fields(&given).ok() } else { None }
-}
-
-fn tell(error: DecodeError, field: &Field, what: &str, problems: &mut Problems) {
-    match &error.field {
-        Some(FieldFault::Unknown(name)) => {
-            problems.error(error.at.unwrap_or(field.at), format!("unknown field {name:?} in {what}"), error.hint);
-        }
-        _ => {
-            let message = format!("wrong value for {:?} in {what}: {}", field.key, error.message);
-            problems.error(error.at.unwrap_or(field.value.at), message, error.hint);
-        }
     }
 }
 
