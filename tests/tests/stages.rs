@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! start   before-init ▸ after-init ▸ after-progress ▸ in-replay …      the stages are passed by the program itself
-//! commit  mid-send ▸ before-commit ▸ in-commit ▸ after-commit          (engine/src/stage.rs)
+//! commit  mid-send ▸ before-commit ▸ in-commit ▸ after-commit          (engine/src/fail_point.rs)
 //! ```
 
 use std::os::unix::process::ExitStatusExt as _;
