@@ -4,8 +4,12 @@
 //! definitions/*.yaml ─▶ engine: definition, plan ─▶ catalogue: build ─▶ dataflow
 //!                            ▲
 //!                       catalogue: kinds, entries, parameters
+//!
+//! capture: packets ─▶ frames
 //! ```
 
+#[cfg(feature = "vision")]
+pub mod capture;
 pub mod catalogue;
 pub mod cli;
 pub mod comparison;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! write    explain ─▶ schema ─▶ validate ─▶ graph ─▶ test
+//! see      capture
 //! run      run · feed · topics · tail · demo
 //! serve    serve ◀── submit · plan · diff · replace · pause · resume · stop · list · status
 //! tell     dispatch ◀── deliveries
@@ -10,6 +11,8 @@
 //! A command prints its result on standard output and what went wrong on standard error. The exit code is 0 when all is
 //! well, 1 when it is not, 2 when the command itself was not understood.
 
+#[cfg(feature = "vision")]
+mod capture;
 mod deliveries;
 mod demo;
 mod diff;
@@ -57,6 +60,8 @@ const FIRST_STEPS: &str = "First steps:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "vision")]
+    Capture(capture::Capture),
     Run(run::Run),
     Validate(validate::Validate),
     Test(test::Test),
@@ -90,6 +95,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         _ => log::begin("warn", false),
     }
     let outcome = match &cli.command {
+        #[cfg(feature = "vision")]
+        Command::Capture(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Validate(command) => command.run(),
         Command::Test(command) => command.run(),

@@ -1,0 +1,6 @@
+//! From cameras to observations, with the program as a person runs it.
+
+#![cfg(feature = "vision")]
+
+mod capture;
+mod program;
