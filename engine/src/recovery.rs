@@ -8,9 +8,9 @@
 //!
 //! The order matters: whoever is fenced can add nothing to a history that is read after it.
 
+use crate::fail_point::{Stage, pass};
 use crate::pump::{Start, span};
 use crate::run::{Report, RunError};
-use crate::fail_point::{Stage, pass};
 use crate::transport::{Progress, Transport, TransportError, Writer};
 
 /// Runs a job from where its progress says. If what it rebuilds is not what there was, it begins anew twice as far back, and
