@@ -64,10 +64,41 @@ pub struct Sight {
 #[derive(Default)]
 pub struct Watched {
     decoder: Option<Decoder<Told>>,
-    /// The span of time of which a picture was looked at last, counted in [`PerceiveParameters::every`].
-    looked: Option<u64>,
+    looked: Looked,
     /// The tag of the frame that came last.
     last: Option<u64>,
+}
+
+/// The spans of time, counted in [`PerceiveParameters::every`], of which a picture was looked at.
+///
+/// Streams change the order of pictures, so a span may still be empty while a later one is not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looked {
+    newest: u64,
+    /// The lowest bit is the newest span, the next one the span before it. None is set before the first picture.
+    spans: u32,
+}
+
+impl Looked {
+    /// A clock that goes back by more spans was set anew, and so is the count.
+    const BACK_MOST: u64 = 16;
+
+    /// Whether nothing of this span was looked at; from now on it was.
+    fn is_first_of(&mut self, span: u64) -> bool {
+        let (ahead, back) = (span.saturating_sub(self.newest), self.newest.saturating_sub(span));
+        if back > Self::BACK_MOST {
+            *self = Self::default();
+        }
+        if self.spans == 0 || ahead > 0 {
+            let moved = u32::try_from(ahead).ok().and_then(|ahead| self.spans.checked_shl(ahead));
+            *self = Self { newest: span, spans: moved.unwrap_or(0) | 1 };
+            return true;
+        }
+        let bit = 1 << back;
+        let first = self.spans & bit == 0;
+        self.spans |= bit;
+        first
+    }
 }
 
 /// A frame to be looked at.
@@ -153,24 +184,14 @@ impl Sight {
             let tell = &mut |told: Told, decoded: Decoded<'_>| self.tell(*camera, told, decoded, looks, say);
             let chained = frame.key || last.replace(tag) == follows;
             *last = Some(tag);
-            match take {
-                _ if !chained => decoder.pass_over(&frame, told, tell),
-                Take::Again => decoder.decode(&frame, false, told, tell),
-                Take::Look => decoder.decode(&frame, self.is_wanted(frame.at_ms, looked), told, tell),
+            if chained {
+                // What an earlier life looked at counts as looked at: its spans are not looked at again.
+                let first = looked.is_first_of(frame.at_ms / self.parameters.every.ms().max(1));
+                decoder.decode(&frame, first && take == Take::Look, told, tell);
+            } else {
+                decoder.pass_over(&frame, told, tell);
             }
         }
-    }
-
-    /// Whether a picture of this span of time is still to be looked at. A clock that goes back by more than a few spans was set
-    /// anew, and so is the count.
-    fn is_wanted(&self, at_ms: u64, looked: &mut Option<u64>) -> bool {
-        const BACK_MOST: u64 = 16;
-        let span = at_ms / self.parameters.every.ms().max(1);
-        let wanted = looked.is_none_or(|last| span > last || last - span > BACK_MOST);
-        if wanted {
-            *looked = Some(span);
-        }
-        wanted
     }
 
     fn tell(&self, camera: Name, told: Told, decoded: Decoded<'_>, looks: &mut Vec<Look>, say: &mut Vec<Perceived>) {
