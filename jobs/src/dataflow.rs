@@ -225,7 +225,7 @@ fn status(standing: Standing) -> Status {
     }
 }
 
-fn encode<R: Record>(record: &R) -> Vec<u8> {
+pub(crate) fn encode<R: Record>(record: &R) -> Vec<u8> {
     let mut bytes = Vec::new();
     Format::Json.encode(record, &mut bytes);
     bytes
@@ -304,7 +304,8 @@ fn keyed<R: Record>(raw: &Raw<'_>, key: fn(&R) -> String, stands: fn(&R) -> bool
     Ok((key, stands(&row).then_some(row)))
 }
 
-fn rejected(rejection: Rejection) -> Rejected {
+/// A refusal as a record.
+pub(crate) fn rejected(rejection: Rejection) -> Rejected {
     let reason = match rejection.reason {
         RefusalReason::Unreadable => Reason::Unreadable,
         RefusalReason::Invalid => Reason::Invalid,
@@ -313,6 +314,7 @@ fn rejected(rejection: Rejection) -> Rejected {
         RefusalReason::Duplicate => Reason::Duplicate,
     };
     let (record, record_base64) = match String::from_utf8(rejection.record) {
+        Ok(text) if text.is_empty() => (None, None),
         Ok(text) => (Some(text), None),
         Err(bytes) => (None, Some(BASE64.encode(bytes.as_bytes()))),
     };

@@ -5,7 +5,7 @@
 //!                            ▲
 //!                       catalogue: kinds, entries, parameters
 //!
-//! capture: packets ─▶ frames
+//! capture: packets ─▶ frames          perceive: frames ─▶ a pool of networks ─▶ observations
 //! ```
 
 #[cfg(feature = "vision")]
@@ -15,6 +15,8 @@ pub mod cli;
 pub mod comparison;
 pub mod dataflow;
 pub mod dispatch;
+#[cfg(feature = "vision")]
+pub mod perceive;
 pub mod ready;
 pub mod shared;
 

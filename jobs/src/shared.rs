@@ -45,6 +45,12 @@ impl TrafficHost {
     /// A definition in parts.
     pub(crate) fn parts(&self, file: &str, text: &str) -> Result<Shared, Problems> {
         let mut plan = Plan::read(&Traffic, file, text)?;
+        if plan.steps.iter().any(|step| step.entry == "perceive") {
+            let mut problems = Problems::of(file);
+            let hint = "run it by itself: giaolo run JOB; what it sees other jobs read from its topic";
+            problems.error(Position::default(), "a server does not run jobs that perceive", Some(hint.to_owned()));
+            return Err(problems);
+        }
         let inline = plan.resources.iter().find(|field| field.key == "city").map(|field| field.value.to_json());
         let inline = inline.and_then(|value| serde_json::from_value::<City>(value).ok()).map(Arc::new);
         let Some(city) = inline.or_else(|| self.city.clone()) else {

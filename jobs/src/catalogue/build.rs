@@ -71,6 +71,8 @@ pub fn build<'scope>(
     let mut inputs = inputs.into_iter();
     let mut next = || inputs.next().unwrap_or_else(|| unreachable!("a plan gives every step all its inputs"));
     let alerts = match step.clone() {
+        #[cfg(feature = "vision")]
+        Step::Perceive(_) => unreachable!("a job that perceives is a stage, and no dataflow"),
         Step::Track(parameters) => {
             let (sightings, in_view, rejected) = track(next().observations(), city, TrackParameters { lateness, ..parameters });
             hold(in_view);

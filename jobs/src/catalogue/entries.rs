@@ -9,6 +9,7 @@
 //!
 //! | step | what of the past bears on a row |
 //! |---|---|
+//! | `perceive` | nothing: it is a stage of its own, whose results end in a topic (`engine::stage`) |
 //! | `track` | the vehicles in view with it: they count as open since they came into view, told or not |
 //! | `link` | sightings within the window; those compete, so one bond may hang on the next: see below |
 //! | `assemble_journeys` | the chain the journey lies in; it is remembered as long as its last sighting, and so is its row |
@@ -45,6 +46,16 @@ use super::conditions::{check_custom, check_verb};
 use super::kinds::{ALERTS, BONDS, HOTLIST, JOURNEYS, OBSERVATIONS, SIGHTINGS, SIGNALS, schema};
 
 pub(super) const ENTRIES: &[Entry<Step>] = &[
+    #[cfg(feature = "vision")]
+    Entry {
+        name: "perceive",
+        summary: "Decodes frames and finds vehicles on them: encoded pictures become observations. The only step of its job.",
+        inputs: &[one(&[super::kinds::FRAMES])],
+        outputs: &[gives(super::kinds::PERCEIVED)],
+        schema: manual::<operators::vision::PerceiveParameters>,
+        read: |p| read(p, |_| 0, Step::Perceive),
+        check: None,
+    },
     Entry {
         name: "track",
         summary: "Follows vehicles through each camera's view: boxes become sightings, with their plate, crossings and stays.",

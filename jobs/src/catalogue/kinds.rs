@@ -3,10 +3,12 @@
 use engine::definition::{DecodeError, Node, decode};
 use engine::plan::{Kind, REJECTED};
 use schemars::{JsonSchema, schema_for};
-use schemas::{Alert, HotlistEntry, Journey, Observation, Rejected, Sighting, Signal};
+use schemas::{Alert, Frame, HotlistEntry, Journey, Observation, Rejected, Sighting, Signal};
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::Value;
 
+pub(super) const FRAMES: &str = "frames";
+pub(super) const PERCEIVED: &str = "perceived";
 pub(super) const OBSERVATIONS: &str = "observations";
 pub(super) const SIGHTINGS: &str = "sightings";
 pub(super) const BONDS: &str = "bonds";
@@ -16,6 +18,25 @@ pub(super) const HOTLIST: &str = "hotlist";
 pub(super) const ALERTS: &str = "alerts";
 
 pub(super) const KINDS: &[Kind] = &[
+    Kind {
+        name: FRAMES,
+        summary: "encoded pictures of cameras, as capture takes them",
+        readable: true,
+        table: false,
+        writable: false,
+        schema: schema::<Frame>,
+        check: |node| row::<Frame>(node, Frame::check),
+    },
+    // What a decoder and a network make of pictures cannot be had again to the bit, so no step may rest on it directly.
+    Kind {
+        name: PERCEIVED,
+        summary: "observations as they are made; they end in a topic, from which other jobs read them as observations",
+        readable: false,
+        table: false,
+        writable: true,
+        schema: schema::<Observation>,
+        check: |node| row::<Observation>(node, Observation::check),
+    },
     Kind {
         name: OBSERVATIONS,
         summary: "what a camera saw in one frame, after detection",

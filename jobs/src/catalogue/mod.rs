@@ -1,7 +1,7 @@
 //! The catalogue: what a job about traffic can be made of.
 //!
 //! ```text
-//! kinds     what flows: observations, sightings, bonds, journeys, signals, hotlist, alerts
+//! kinds     what flows: frames, observations, sightings, bonds, journeys, signals, hotlist, alerts
 //! entries   what a step can be: its ports, its parameters, its window
 //! step      an entry with its parameters, read and checked
 //! build     a step at work: ports in, ports out
@@ -38,6 +38,9 @@ pub struct Traffic;
 /// An entry of the catalogue with its parameters.
 #[derive(Clone, Debug)]
 pub enum Step {
+    /// Frames to observations.
+    #[cfg(feature = "vision")]
+    Perceive(operators::vision::PerceiveParameters),
     /// Observations of one camera to vehicles in its view.
     Track(TrackParameters),
     /// Sightings to bonds between them.

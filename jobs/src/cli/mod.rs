@@ -22,6 +22,8 @@ mod feed;
 mod graph;
 mod job;
 mod log;
+#[cfg(feature = "vision")]
+mod perceive;
 mod progress;
 mod remote;
 mod run;

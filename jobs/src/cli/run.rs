@@ -72,6 +72,11 @@ impl Run {
             (None, Some(store)) => as_transport(&store),
             (None, None) => bail!("there is nowhere to write to (hint: name a folder with --output, or a store with --local or --brokers)"),
         };
+        #[cfg(feature = "vision")]
+        if super::perceive::perceives(&plan)? {
+            let settings = self.settings(&plan);
+            return super::perceive::run(plan, text.directory.as_deref(), source, sink, settings, self.json, self.whereabouts().as_str());
+        }
         let city = self.city(&plan, text.directory.as_deref())?;
         let settings = self.settings(&plan);
         let mut progress = Progress::new(self.json, self.input.as_deref());

@@ -8,6 +8,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::anyhow;
+#[cfg(feature = "vision")]
+use anyhow::bail;
 use clap::Args;
 use engine::plan::{Example, matches};
 use engine::transport::memory::MemoryTransport;
@@ -53,6 +55,10 @@ impl Test {
 /// Runs an example; returns what is not as expected, nothing if all is.
 fn run(example: &Example, directory: Option<&Path>) -> anyhow::Result<String> {
     let plan = example.plan(&Traffic).map_err(|problems| anyhow!("test {:?} cannot be run\n{problems}", example.name))?;
+    #[cfg(feature = "vision")]
+    if super::perceive::perceives(&plan)? {
+        bail!("test {:?} cannot be run: pictures are not rows (hint: capture a recording, and run the job on that)", example.name);
+    }
     let memory = MemoryTransport::default();
     for source in &plan.sources {
         memory.create(&source.topic, 0);

@@ -3,4 +3,6 @@
 #![cfg(feature = "vision")]
 
 mod capture;
+mod perceive;
 mod program;
+mod road;

@@ -7,6 +7,16 @@ use engine::transport::local::LocalTransport;
 use engine::transport::{Batch, Position, Transport};
 use schemas::wire::{Format, Record};
 
+/// Where the shared data lies, if it is there.
+pub(crate) fn shared(file: &str) -> Option<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(file);
+    if path.is_file() {
+        return Some(path.canonicalize().unwrap().to_str().unwrap().to_owned());
+    }
+    println!("skipped: ../shared/data/{file} is not here");
+    None
+}
+
 /// A recording made by the program `ffmpeg`; nothing where it is not there, and the test says so.
 pub(crate) fn recording(path: &Path, size: &str, seconds: u32, encoder: &[&str]) -> Option<()> {
     let source = format!("testsrc2=size={size}:rate=25:duration={seconds}");

@@ -25,7 +25,7 @@ pub use best_path::{ReadText, best_path};
 pub use decode::{DecodeFault, DecodeLimits, Decoded, Decoder};
 pub use detect::DetectParameters;
 pub use ffmpeg::Image;
-pub use perceive::{Outcome, PerceiveParameters, Perceived, Sight, Take, Task, Watched};
+pub use perceive::{DetectorModel, Outcome, PerceiveParameters, Perceived, Sight, Take, Task, Watched, WeightsFile};
 pub use picture::Picture;
 use schemas::{Class, PixelBox, Plate};
 

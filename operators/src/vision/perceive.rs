@@ -20,6 +20,8 @@ use crate::stream::{Turn, Work};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PerceiveParameters {
+    /// The network that finds vehicles, and the file with its weights: `{fastestdet: {weights: FILE}}`.
+    pub detector: DetectorModel,
     /// How often a camera's picture is looked at. Default 200 ms: at 60 km/h a vehicle moves three metres in that time, less than
     /// its own length. `0 ms` looks at every picture.
     #[serde(default = "default_every")]
@@ -36,6 +38,22 @@ pub struct PerceiveParameters {
     /// helps nobody in the street, and the next key frame is two seconds away. Never in a bounded run.
     #[serde(default = "default_behind")]
     pub behind: Duration,
+}
+
+/// Networks that find vehicles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DetectorModel {
+    /// FastestDet, a small network for processors without an accelerator.
+    FastestDet(WeightsFile),
+}
+
+/// Where a network's weights lie. Whoever runs the job reads them; here they are bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WeightsFile {
+    /// The file, from where the definition lies.
+    pub weights: String,
 }
 
 fn default_every() -> Duration {

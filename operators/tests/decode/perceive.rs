@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use operators::stream::{Offload, OffloadLimits, WhenFull};
-use operators::vision::{Detection, Detector, Outcome, PerceiveParameters, Perceived, Picture, Sight, Take, Task, VisionError};
+use operators::vision::{
+    Detection, Detector, DetectorModel, Outcome, PerceiveParameters, Perceived, Picture, Sight, Take, Task, VisionError, WeightsFile,
+};
 use schemas::{Class, Frame, Name, PixelBox};
 
 use crate::video::Video;
@@ -30,6 +32,7 @@ impl Detector for Brightness {
 
 fn parameters(every_ms: u64) -> PerceiveParameters {
     PerceiveParameters {
+        detector: DetectorModel::FastestDet(WeightsFile { weights: String::new() }),
         every: schemas::Duration::from_ms(every_ms),
         confidence: 300,
         pixels_most: 1_000_000,

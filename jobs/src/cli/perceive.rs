@@ -1,0 +1,111 @@
+//! `giaolo run` of a job that perceives: a stage, not a dataflow.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use engine::plan::Plan;
+use engine::stage::StageRun;
+use engine::transport::Transport;
+use engine::{Binding, Settings};
+use operators::vision::{Detector, DetectorModel, PerceiveParameters, WeightsFile};
+
+use super::{Outcome, job, say};
+use crate::catalogue::Step;
+use crate::perceive::{Figures, Perceive, refused};
+
+/// The most bytes of a file of weights.
+const WEIGHTS_MOST: u64 = 1 << 30;
+/// How often a program is told.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Whether a job perceives. One that does has no other steps.
+pub(super) fn perceives(plan: &Plan<Step>) -> anyhow::Result<bool> {
+    let perceives = plan.steps.iter().any(|step| matches!(step.step, Step::Perceive(_)));
+    if perceives && (plan.steps.len() > 1 || plan.outputs.len() != 1 || plan.sources.len() != 1) {
+        bail!(
+            "a job that perceives has one source, the one step, and one output (hint: let other jobs read its observations from the topic)"
+        );
+    }
+    Ok(perceives)
+}
+
+/// Runs it.
+pub(super) fn run(
+    plan: Plan<Step>,
+    directory: Option<&Path>,
+    source: Arc<dyn Transport>,
+    sink: Arc<dyn Transport>,
+    settings: Settings,
+    json: bool,
+    whereabouts: &str,
+) -> anyhow::Result<Outcome> {
+    let (Some(planned), Some(read), Some(output)) = (plan.steps.first(), plan.sources.first(), plan.outputs.first()) else {
+        bail!("there is nothing to do");
+    };
+    let Step::Perceive(parameters) = &planned.step else { bail!("there is nothing to perceive") };
+    let detectors = (0..settings.workers).map(|_| detector(parameters, directory)).collect::<anyhow::Result<_>>()?;
+    let mut stage = Perceive::start(parameters, detectors, &output.topic).context("no thread can be started")?;
+    let figures = stage.figures();
+    let run = StageRun {
+        stage: &mut stage,
+        name: plan.job.clone(),
+        definition: plan.hash.clone(),
+        source: Binding { source: read.name.clone(), transport: source, topic: read.topic.clone(), table: false },
+        sink,
+        outputs: plan.written(),
+        refused,
+        settings,
+        stop: job::stop_on_signals()?,
+    };
+    let mut told = Instant::now();
+    let report = run.run(&mut |report| {
+        if json && told.elapsed() >= EVERY {
+            told = Instant::now();
+            _ = say(&format!("{}\n", line(report, &figures)));
+        }
+    });
+    let report = report.map_err(job::explain_failure)?;
+    say(&if json { format!("{}\n", line(&report, &figures)) } else { format!("{}results in {whereabouts}\n", table(&figures)) })?;
+    Ok(Outcome::Well)
+}
+
+/// A detector with the weights that a definition names, from where the definition lies.
+fn detector(parameters: &PerceiveParameters, directory: Option<&Path>) -> anyhow::Result<Box<dyn Detector>> {
+    let DetectorModel::FastestDet(WeightsFile { weights }) = &parameters.detector;
+    let path = directory.unwrap_or(Path::new(".")).join(weights);
+    let read = || {
+        let size = std::fs::metadata(&path)?.len();
+        if size > WEIGHTS_MOST {
+            return Err(std::io::Error::other(format!("it has {size} bytes; at most {WEIGHTS_MOST} are read")));
+        }
+        std::fs::read(&path)
+    };
+    let bytes = read().with_context(|| format!("the weights {path:?} could not be read"))?;
+    crate::perceive::fastest_det(&bytes, parameters.confidence).with_context(|| format!("the weights {path:?} cannot be used"))
+}
+
+fn line(report: &engine::Report, figures: &Figures) -> serde_json::Value {
+    let mut line = super::run::report_json(report);
+    line["cameras"] = serde_json::json!(figures.now());
+    line
+}
+
+fn table(figures: &Figures) -> String {
+    let mut out = format!("{:<31} {:>10} {:>10} {:>10} {:>12} {:>10}\n", "camera", "seen", "unwanted", "dropped", "passed over", "refused");
+    for (camera, counted) in figures.now() {
+        _ = writeln!(
+            out,
+            "{:<31} {:>10} {:>10} {:>10} {:>12} {:>10}",
+            camera.as_str(),
+            counted.seen,
+            counted.unwanted,
+            counted.dropped,
+            counted.passed_over,
+            counted.refused
+        );
+    }
+    out
+}
