@@ -9,15 +9,18 @@
 #   make lint      format, clippy, documentation, shell scripts
 #   make install   only installs what is missing
 
+# Whether there is what records pictures and plays a camera on the network.
+CAMERAS = command -v ffmpeg >/dev/null && /usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer', '1.0')" 2>/dev/null
+
 .PHONY: demo test soak bench peers train lint install kafka
 
 demo: install
 	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo
 
-# With Kafka's jars in place a live test that cannot run is a failure; without them it is skipped. In one command, so that all
-# crates agree on the features of what they build on and it is compiled once.
+# With Kafka's jars in place, and what plays cameras, a live test that cannot run is a failure; without them it is skipped. In one
+# command, so that all crates agree on the features of what they build on and it is compiled once.
 test: install kafka
-	REQUIRE_LIVE=$$(test -e target/kafka/fetched && echo 1) cargo test --locked --workspace --features giaolo-city/train
+	REQUIRE_LIVE=$$(test -e target/kafka/fetched && $(CAMERAS) && echo 1) cargo test --locked --workspace --features giaolo-city/train
 
 soak: install
 	cargo test --locked -p giaolo-engine --lib simulation::soak -- --ignored --nocapture
