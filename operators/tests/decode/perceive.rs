@@ -7,7 +7,7 @@ use operators::stream::{Offload, OffloadLimits, WhenFull};
 use operators::vision::{
     Detection, Detector, DetectorModel, Outcome, PerceiveParameters, Perceived, Picture, Sight, Take, Task, VisionError, WeightsFile,
 };
-use schemas::{Class, Frame, Name, PixelBox};
+use schemas::{Class, Codec, Frame, Name, PixelBox};
 
 use crate::video::Video;
 
@@ -99,6 +99,41 @@ fn one_picture_is_looked_at_in_so_much_time() {
         .collect();
     assert_eq!(times.len(), 10, "two seconds of pictures");
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 200), "{times:?}");
+}
+
+/// A regression: the picture that a stream sends first made those before it seem looked at.
+#[test]
+fn pictures_that_change_places_in_the_stream_are_looked_at_as_often() {
+    let encoder = ["-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "3", "-b_strategy", "0"];
+    let Some(video) = Video::make(Codec::H264, "160x120", 50, &encoder) else { return };
+    assert!(!video.frames.is_sorted_by_key(|frame| frame.frame), "the stream changes no places");
+    let said = look(&[(Name::of("c1"), &video.frames)], 2, 4, 80);
+    let spans: Vec<u64> = said[&Name::of("c1")]
+        .iter()
+        .filter_map(|(_, outcome)| if let Outcome::Seen(observation) = outcome { Some(observation.at_ms / 80) } else { None })
+        .collect();
+    let noon = video.frames[0].at_ms / 80;
+    assert_eq!(spans, (noon..noon + 25).collect::<Vec<_>>(), "one in each span, in the order of their times");
+}
+
+/// A regression: after a restart the first new picture was looked at, though its span of time had been.
+#[test]
+fn what_an_earlier_life_looked_at_counts_as_looked_at() {
+    let Some(video) = Video::camera("160x120", 20) else { return };
+    let sights = vec![Sight::new(parameters(200), Box::new(Brightness))];
+    let pool: Offload<Name, Task, Sight> = Offload::start(sights, OffloadLimits { queue: 100, batch: 4 }, |task| task.frame.key).unwrap();
+    for (place, frame) in video.frames.iter().enumerate() {
+        let take = if place < 12 { Take::Again } else { Take::Look };
+        let task = Task { frame: frame.clone(), tag: place as u64, follows: (place as u64).checked_sub(1), take };
+        pool.offer(Name::of("c1"), task, WhenFull::Wait).unwrap();
+    }
+    pool.end(&Name::of("c1"));
+    let mut said = Vec::new();
+    while !pool.is_idle() {
+        said.extend(pool.said(Duration::from_millis(20)).unwrap());
+    }
+    let seen: Vec<u64> = said.iter().filter(|said| matches!(said.outcome, Outcome::Seen(_))).map(|said| said.tag).collect();
+    assert_eq!(seen, [15], "spans begin at pictures 0, 5, 10 and 15, and twelve pictures are old");
 }
 
 #[test]
