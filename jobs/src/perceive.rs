@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use engine::plan::REJECTED;
 use engine::stage::{Done, Stage, Taken};
-use engine::{RefusalReason, Rejection};
+use engine::{Refusal, RefusalReason, Rejection};
 use operators::stream::{Offload, OffloadLimits, WhenFull};
 use operators::vision::candle::FastestDet;
 use operators::vision::{DecodeFault, DetectParameters, Detector, Outcome, PerceiveParameters, Perceived, Sight, Take, Task, VisionError};
@@ -33,8 +33,6 @@ const BATCH: usize = 16;
 const FORGET: Duration = Duration::from_secs(60);
 /// So many frames after its last key frame a camera's stream is not gone back into any more: a restart waits for its next one.
 const KEY_MOST: u64 = 3_000;
-/// The most bytes of a record that are kept with its refusal; it lies in its topic still.
-const RECORD_MOST: usize = 4_096;
 
 /// Frames to observations, on a pool of threads.
 pub struct Perceive {
@@ -249,9 +247,8 @@ impl Stage for Perceive {
             Err(_) if record.again => {}
             Err((reason, detail)) => {
                 let reason = if reason == Reason::Unreadable { RefusalReason::Unreadable } else { RefusalReason::Invalid };
-                let kept = raw.value.map_or(&[][..], |value| &value[..value.len().min(RECORD_MOST)]);
-                let (topic, partition, offset, record) = (raw.topic.to_owned(), raw.partition, raw.offset, kept.to_vec());
-                let refused = Some(Rejection { topic, partition, offset, reason, detail, record });
+                let (partition, offset) = (raw.partition, raw.offset);
+                let refused = Some(Rejection::new(raw, Refusal { reason, detail }));
                 self.ready.push(Done { partition, offset, refused, ..Done::default() });
             }
         }

@@ -67,7 +67,7 @@ where
             match taken {
                 Ok(value) => self.handle.send((value, clock, 1)),
                 Err(refusal) if refusal.reason == RefusalReason::Late && arrival_ms + self.limits.lateness_ms < self.born => {}
-                Err(refusal) => self.rejected.borrow_mut().send((rejection(&raw, refusal), clock, 1)),
+                Err(refusal) => self.rejected.borrow_mut().send((Rejection::new(&raw, refusal), clock, 1)),
             }
         }
         epoch.event_ms[slice.partition].fetch_max(newest, Ordering::Relaxed);
@@ -101,7 +101,7 @@ where
         for record in &slice.batch.records[slice.records.clone()] {
             let raw = raw(epoch, slice, record);
             match (self.decode)(&raw) {
-                Err(refusal) => self.rejected.borrow_mut().send((rejection(&raw, refusal), clock, 1)),
+                Err(refusal) => self.rejected.borrow_mut().send((Rejection::new(&raw, refusal), clock, 1)),
                 Ok((key, row)) => {
                     let before = match row.clone() {
                         Some(row) => self.rows.insert(key, row),
@@ -173,11 +173,6 @@ fn raw<'a>(epoch: &'a Epoch, slice: &'a Slice, record: &RawRecord) -> Raw<'a> {
         key: slice.batch.key(record),
         value: slice.batch.value(record),
     }
-}
-
-fn rejection(raw: &Raw<'_>, refusal: Refusal) -> Rejection {
-    let (topic, record) = (raw.topic.to_owned(), raw.value.unwrap_or_default().to_vec());
-    Rejection { topic, partition: raw.partition, offset: raw.offset, reason: refusal.reason, detail: refusal.detail, record }
 }
 
 fn timely_enough(event_ms: u64, clock: u64, arrival_ms: u64, limits: Limits) -> Result<(), Refusal> {
