@@ -32,6 +32,7 @@ pub struct Broker {
     directory: TempDir,
     jars: PathBuf,
     port: u16,
+    advertised: u16,
     process: Option<Child>,
 }
 
@@ -55,13 +56,23 @@ impl Broker {
     /// Everything is there, yet the broker does not start (its log's end is in the message); or something is missing and
     /// `REQUIRE_LIVE=1`.
     pub fn start() -> Result<Self, Skipped> {
+        Self::start_behind(|_| None)
+    }
+
+    /// As [`start`](Self::start), but clients are told to connect to another port, which `line` gives for the broker's own.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_behind(line: impl FnOnce(u16) -> Option<u16>) -> Result<Self, Skipped> {
         let jars = installed().inspect_err(|skipped| {
             assert!(std::env::var_os("REQUIRE_LIVE").is_none_or(|v| v != "1"), "REQUIRE_LIVE=1, but {skipped}");
         })?;
         let directory = tempfile::tempdir().expect("a temporary directory");
         let [port, controller] = free_ports();
-        let mut broker = Self { directory, jars, port, process: None };
-        fs::write(broker.path("server.properties"), properties(&broker.path("log"), port, controller)).expect("a writable directory");
+        let advertised = line(port).unwrap_or(port);
+        let mut broker = Self { directory, jars, port, advertised, process: None };
+        let properties = properties(&broker.path("log"), port, advertised, controller);
+        fs::write(broker.path("server.properties"), properties).expect("a writable directory");
         broker.tool("kafka.tools.StorageTool", &["format", "--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config", "server.properties"]);
         broker.restart();
         Ok(broker)
@@ -70,7 +81,7 @@ impl Broker {
     /// What clients call `bootstrap.servers`.
     #[must_use]
     pub fn brokers(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.advertised)
     }
 
     /// Makes a topic.
@@ -80,6 +91,23 @@ impl Broker {
     pub fn create_topic(&self, name: &str, partitions: u32) {
         let partitions = partitions.to_string();
         self.topics(&["--create", "--topic", name, "--partitions", &partitions]);
+    }
+
+    /// Gives a topic more partitions.
+    ///
+    /// # Panics
+    /// The broker refuses; what it said is in the message.
+    pub fn grow_topic(&self, name: &str, partitions: u32) {
+        self.topics(&["--alter", "--topic", name, "--partitions", &partitions.to_string()]);
+    }
+
+    /// Deletes a topic, and waits until it is gone.
+    ///
+    /// # Panics
+    /// The broker refuses; what it said is in the message.
+    pub fn delete_topic(&self, name: &str) {
+        self.topics(&["--delete", "--topic", name]);
+        while self.list_topics().iter().any(|topic| topic == name) {}
     }
 
     /// The names of all topics, in order.
@@ -121,6 +149,27 @@ impl Broker {
             sleep(Duration::from_millis(50));
         }
         self.process = Some(process);
+    }
+
+    /// Stops the broker as it is, connections open, until it is [thawed](Self::thaw).
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a frozen broker go on.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let process = self.process.as_ref().expect("a broker that runs").id().to_string();
+        assert!(Command::new("kill").args([name, &process]).status().expect("kill").success());
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -183,14 +232,14 @@ fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 /// One node in both roles, on loopback alone, whose own topics need no second node.
-fn properties(log: &Path, port: u16, controller: u16) -> String {
-    let (log, port, controller) = (log.display().to_string(), port.to_string(), controller.to_string());
+fn properties(log: &Path, port: u16, advertised: u16, controller: u16) -> String {
+    let log = log.display().to_string();
     let settings = [
         ("process.roles", "broker,controller"),
         ("node.id", "1"),
         ("controller.quorum.voters", &format!("1@127.0.0.1:{controller}")),
         ("listeners", &format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}")),
-        ("advertised.listeners", &format!("PLAINTEXT://127.0.0.1:{port}")),
+        ("advertised.listeners", &format!("PLAINTEXT://127.0.0.1:{advertised}")),
         ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
         ("controller.listener.names", "CONTROLLER"),
         ("log.dirs", &log),

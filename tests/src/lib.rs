@@ -24,6 +24,7 @@ mod incidents;
 mod interleave;
 pub mod judge;
 mod lights;
+pub mod line;
 mod load;
 mod passages;
 mod perceive;

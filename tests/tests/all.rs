@@ -9,6 +9,7 @@ mod broker;
 mod crash;
 mod demo;
 mod deploy;
+mod faults;
 mod licences;
 mod live;
 mod product;

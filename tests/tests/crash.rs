@@ -99,7 +99,7 @@ pub(crate) fn undisturbed() -> Told {
 }
 
 /// Holds a changelog to that of a run that was left alone.
-fn hold(disturbed: &Told, seed: u64) {
+pub(crate) fn hold(disturbed: &Told, seed: u64) {
     let undisturbed = undisturbed();
     let (expected, found) = (revisions(&undisturbed), revisions(disturbed));
     assert!(expected.len() > 500);

@@ -1,13 +1,11 @@
-//! The contract on Kafka, and what is particular to it.
-//!
-//! `GIAOLO_TEST_BROKERS` names brokers to test with (topics are made there and stay). `GIAOLO_TEST_BROKER_PID` is the process of
-//! the only broker, where it may be frozen and thawed.
+//! The contract on a real Kafka, and what is particular to it. Tests that run at the same time share a broker.
 
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use std::{env, thread};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use city::broker::Broker;
 use engine::transport::kafka::{KafkaConfig, KafkaTransport};
 use engine::transport::{Batch, Position, Transport, TransportError};
 use rdkafka::ClientConfig;
@@ -19,25 +17,33 @@ use crate::contract::{Place, progress, read_to_end, row};
 
 crate::the_contract!();
 
-fn config(properties: &[(&str, &str)]) -> Option<KafkaConfig> {
-    let brokers = env::var("GIAOLO_TEST_BROKERS").ok()?;
+/// The broker of the tests that run just now; `None` where there can be none, which is said.
+fn shared_broker() -> Option<Arc<Broker>> {
+    static SHARED: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(broker) = shared.upgrade() {
+        return Some(broker);
+    }
+    let broker = Arc::new(Broker::start().map_err(|skipped| println!("{skipped}")).ok()?);
+    *shared = Arc::downgrade(&broker);
+    Some(broker)
+}
+
+fn connect(broker: &Broker, properties: &[(&str, &str)]) -> KafkaTransport {
     let properties = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Some(KafkaConfig { brokers, properties })
+    KafkaTransport::new(KafkaConfig { brokers: broker.brokers(), properties }).expect("a client")
 }
 
 fn with_place(test: fn(&Place)) {
-    with_properties(&[], test);
+    with_broker(|place, _| test(place));
 }
 
-fn with_properties(properties: &[(&str, &str)], test: fn(&Place)) {
+/// Runs a test on names of its own.
+fn with_broker(test: impl FnOnce(&Place, &str)) {
     static PLACES: AtomicU32 = AtomicU32::new(0);
-    let Some(config) = config(properties) else {
-        println!("skipped: GIAOLO_TEST_BROKERS names no brokers");
-        return;
-    };
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis();
-    let suffix = format!("-{since}-{}", PLACES.fetch_add(1, Ordering::Relaxed));
-    test(&Place { store: Box::new(KafkaTransport::new(config).expect("a client")), suffix });
+    let Some(broker) = shared_broker() else { return };
+    let suffix = format!("-{}", PLACES.fetch_add(1, Ordering::Relaxed));
+    test(&Place { store: Box::new(connect(&broker, &[])), suffix }, &broker.brokers());
 }
 
 fn refused(config: KafkaConfig) -> TransportError {
@@ -72,11 +78,10 @@ fn brokers_that_are_not_there_are_said_so_soon() {
 
 #[test]
 fn keys_and_headers_arrive() {
-    with_place(|place| {
+    with_broker(|place, brokers| {
         let (alerts, job) = (place.name("alerts"), place.name("job"));
         let mut writer = place.writer(&job, &[&alerts]);
         writer.commit(&[row(&alerts, "a1", "value")], &progress(&job, 1)).expect("a commit");
-        let brokers = env::var("GIAOLO_TEST_BROKERS").expect("brokers");
         let plain: BaseConsumer =
             ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", "test").create().expect("a plain consumer");
         let mut list = TopicPartitionList::new();
@@ -107,12 +112,12 @@ fn a_row_too_large_is_named_and_nothing_of_its_commit_stays() {
 
 #[test]
 fn offsets_before_the_first_one_kept_are_an_error() {
-    with_place(|place| {
+    with_broker(|place, brokers| {
         let topic = place.name("observations");
         place.store.create_topic(&topic, 1).expect("a topic");
         let record = engine::transport::NewRecord { value: Some(b"v"), ..Default::default() };
         place.store.append(&topic, &[record; 10]).expect("an append");
-        delete_before(&topic, 6);
+        delete_before(brokers, &topic, 6);
         let error = place.store.reader(&topic, 0, 5).err().expect("5 was deleted");
         assert!(!error.retry && error.message.ends_with("is no longer kept: the oldest is 6"), "{error}");
         let offsets = |from| read_to_end(&mut *place.store.reader(&topic, 0, from).expect("a reader"), 100).into_iter().map(|read| read.0);
@@ -122,10 +127,9 @@ fn offsets_before_the_first_one_kept_are_an_error() {
 }
 
 /// Deletes the records of partition 0 before an offset, as retention would.
-fn delete_before(topic: &str, offset: i64) {
+fn delete_before(brokers: &str, topic: &str, offset: i64) {
     use rdkafka::admin::{AdminClient, AdminOptions};
     use rdkafka::client::DefaultClientContext;
-    let brokers = env::var("GIAOLO_TEST_BROKERS").expect("brokers");
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create().expect("an admin client");
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, 0, Offset::Offset(offset)).expect("a partition");
@@ -138,22 +142,18 @@ fn delete_before(topic: &str, offset: i64) {
 
 #[test]
 fn a_frozen_broker_passes_and_the_same_commit_succeeds_later() {
-    let Ok(broker) = env::var("GIAOLO_TEST_BROKER_PID") else {
-        println!("skipped: GIAOLO_TEST_BROKER_PID names no process");
-        return;
+    let broker = match Broker::start() {
+        Ok(broker) => broker,
+        Err(skipped) => return println!("{skipped}"),
     };
-    let signal = |name: &str| assert!(Command::new("kill").args([name, &broker]).status().expect("kill").success());
-    let place = Place {
-        store: Box::new(KafkaTransport::new(config(&[("message.timeout.ms", "3000")]).expect("brokers")).expect("a client")),
-        suffix: format!("-frozen-{broker}-{}", SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis()),
-    };
+    let place = Place { store: Box::new(connect(&broker, &[("message.timeout.ms", "3000")])), suffix: String::new() };
     let (alerts, job) = (place.name("alerts"), place.name("job"));
     let mut writer = place.writer(&job, &[&alerts]);
     writer.commit(&[row(&alerts, "a", "1")], &progress(&job, 1)).expect("a commit");
     let mut reader = place.store.reader(&alerts, 0, 0).expect("a reader");
     assert_eq!(read_to_end(&mut *reader, 100).len(), 1);
 
-    signal("-STOP");
+    broker.freeze();
     let begun = Instant::now();
     let first = writer.commit(&[row(&alerts, "b", "2")], &progress(&job, 2));
     let took = begun.elapsed();
@@ -161,7 +161,7 @@ fn a_frozen_broker_passes_and_the_same_commit_succeeds_later() {
     thread::sleep(Duration::from_secs(8));
     let mut batch = Batch::default();
     let silent = reader.read(100, &mut batch);
-    signal("-CONT");
+    broker.thaw();
 
     let (first, again) = (first.expect_err("the broker was frozen"), again.expect_err("the broker was frozen"));
     assert!(first.retry && again.retry && took < Duration::from_secs(12), "{first} · {again} · {took:?}");

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! contract ─┬─ local    always, each test on a file of its own
-//!           └─ kafka    where GIAOLO_TEST_BROKERS names brokers; else the tests say that they were skipped
+//!           └─ kafka    a real Apache Kafka of the tests' own; where there is none they say that they were skipped
 //! ```
 
 mod contract;

@@ -10,10 +10,10 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
 use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
-use rdkafka::statistics::{Partition, Statistics};
 use tracing::{debug, trace, warn};
 
 use super::super::TransportError;
+use super::statistics::Statistics;
 
 /// A broker that has sent nothing for so long does not answer: a fetch returns after half a second, with or without records.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
@@ -105,14 +105,6 @@ impl Connection {
         };
         explained.because(error)
     }
-
-    /// Whether the broker of a partition is connected and has lately sent something.
-    fn answers(statistics: &Statistics, partition: &Partition) -> bool {
-        let lately = i64::try_from(SILENCE.as_micros()).unwrap_or(i64::MAX);
-        statistics.brokers.values().any(|broker| {
-            broker.nodeid >= 0 && broker.nodeid == partition.broker && broker.state == "UP" && (0..lately).contains(&broker.rxidle)
-        })
-    }
 }
 
 fn is_denied(code: Code) -> bool {
@@ -145,7 +137,6 @@ fn is_lasting(code: Code) -> bool {
         code,
         Code::InvalidTopic
             | Code::UnknownTopic
-            | Code::UnknownPartition
             | Code::UnsupportedVersion
             | Code::UnsupportedFeature
             | Code::InvalidArgument
@@ -181,17 +172,16 @@ impl ClientContext for Connection {
         }
     }
 
-    fn stats(&self, statistics: Statistics) {
+    fn stats_raw(&self, statistics: &[u8]) {
+        let statistics = match Statistics::read(statistics) {
+            Ok(statistics) => statistics,
+            Err(error) => return warn!(target: "kafka", %error, "librdkafka's statistics cannot be read"),
+        };
         let mut heard = self.heard();
         let before = std::mem::take(&mut heard.silent);
-        for topic in statistics.topics.values() {
-            for partition in topic.partitions.values().filter(|partition| partition.partition >= 0) {
-                if !Self::answers(&statistics, partition) {
-                    let which = (topic.topic.clone(), partition.partition);
-                    let since = before.get(&which).copied().unwrap_or_else(Instant::now);
-                    heard.silent.insert(which, since);
-                }
-            }
+        for which in statistics.silent(SILENCE) {
+            let since = before.get(&which).copied().unwrap_or_else(Instant::now);
+            heard.silent.insert(which, since);
         }
     }
 }

@@ -30,6 +30,7 @@ mod consumers;
 mod producer;
 mod progress;
 mod reader;
+mod statistics;
 mod writer;
 
 use std::ops::Range;

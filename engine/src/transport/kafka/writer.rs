@@ -136,7 +136,11 @@ impl KafkaWriter {
         Some(match code {
             // The broker has one answer for two causes: the name was taken, or a transaction was open for too long.
             Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => taken_over(&self.job, &self.cluster.place()),
-            _ => TransportError::lasting(format!("the writer of job “{}” has ended: {reason}", self.job)).hint("Start the job again."),
+            // A broker that was away may have ended the transaction itself, and librdkafka goes on with none of its states after that.
+            _ => TransportError {
+                renew: true,
+                ..TransportError::lasting(format!("the writer of job “{}” has ended: {reason}", self.job)).hint("Start the job again.")
+            },
         })
     }
 
