@@ -9,6 +9,8 @@
 //!         └──▶ stage (work that cannot be repeated to the bit) ───────────────────┘
 //! ```
 
+pub mod access;
+pub mod audit;
 mod basis;
 #[cfg(feature = "vision")]
 pub mod capture;
