@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, MatchedPath, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
@@ -95,42 +95,34 @@ impl Guard {
     /// Who it is.
     fn grant(&self, bearer: Option<&str>, peer: &Peer) -> Result<Grant, Refusal> {
         let now = Instant::now();
-        let unusable = |error: rusqlite::Error| {
-            tracing::error!(%error, "the register of access cannot be read");
-            Refusal::Unusable
-        };
-        let often = |wait: std::time::Duration| Refusal::Often(wait.as_secs() + 1);
-        if !self.is_closed().map_err(unusable)? {
-            self.0.paces.take(Asker::Address(peer.address.ip()), now).map_err(often)?;
+        if !self.is_closed()? {
+            self.0.paces.take(Asker::Address(peer.address.ip()), now)?;
             return Ok(Grant::anybody());
         }
         let grant = match bearer {
-            Some(token) => self.by_token(token, peer, now).map_err(|error| error.unwrap_or_else(unusable))?,
-            None => {
-                let found = peer.names.iter().find_map(|name| self.0.register.by_certificate(name).transpose());
-                found.transpose().map_err(unusable)?
-            }
+            Some(token) => self.by_token(token, peer, now)?,
+            None => peer.names.iter().find_map(|name| self.0.register.by_certificate(name).transpose()).transpose()?,
         };
         let Some(grant) = grant else {
-            self.0.wrong.take(peer.address.ip(), now).map_err(often)?;
+            self.0.wrong.take(peer.address.ip(), now)?;
             return Err(Refusal::Unknown(match bearer {
                 Some(_) => "the token is not valid",
                 None if peer.names.is_empty() => "a token is needed",
                 None => "a token is needed: nobody was given access by this certificate",
             }));
         };
-        self.0.paces.take(Asker::Name(grant.name.clone()), now).map_err(often)?;
+        self.0.paces.take(Asker::Name(grant.name.clone()), now)?;
         Ok(grant)
     }
 
     /// Whose token it is. The register is asked every time: what was revoked is no longer found.
-    fn by_token(&self, token: &str, peer: &Peer, now: Instant) -> Result<Option<Grant>, Fault> {
+    fn by_token(&self, token: &str, peer: &Peer, now: Instant) -> Result<Option<Grant>, Refusal> {
         let Some(claim) = Claim::read(token) else { return Ok(None) };
         let Some((grant, hash)) = self.0.register.by_token(&claim.id)? else { return Ok(None) };
         if self.0.known.contains(&claim, &hash) {
             return Ok(Some(grant));
         }
-        self.0.wrong.take(peer.address.ip(), now).map_err(|wait| Fault::Often(wait.as_secs() + 1))?;
+        self.0.wrong.take(peer.address.ip(), now)?;
         let fits = claim.fits(&hash);
         if fits {
             self.0.known.insert(&claim, hash);
@@ -139,24 +131,16 @@ impl Guard {
     }
 }
 
-/// Why a token was not looked at to the end.
-enum Fault {
-    Often(u64),
-    State(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for Fault {
+impl From<rusqlite::Error> for Refusal {
     fn from(error: rusqlite::Error) -> Self {
-        Self::State(error)
+        tracing::error!(%error, "the register of access cannot be read");
+        Self::Unusable
     }
 }
 
-impl Fault {
-    fn unwrap_or_else(self, unusable: impl Fn(rusqlite::Error) -> Refusal) -> Refusal {
-        match self {
-            Self::Often(seconds) => Refusal::Often(seconds),
-            Self::State(error) => unusable(error),
-        }
+impl From<Duration> for Refusal {
+    fn from(wait: Duration) -> Self {
+        Self::Often(wait.as_secs() + 1)
     }
 }
 
