@@ -13,7 +13,7 @@ mod pace;
 mod tls;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 
 use axum::Router;
 
@@ -91,7 +91,7 @@ impl DoorError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoTls(_) => Some("name one with --tls-cert and --tls-key, or listen on 127.0.0.1"),
-            Self::NoAccess(_) => Some("`giaolo access add NAME --role admin --all` gives access, or listen on 127.0.0.1"),
+            Self::NoAccess(_) => Some("`giaolo access add NAME --role admin --all-centres` gives access, or listen on 127.0.0.1"),
             Self::Access(_) | Self::Audit(_) | Self::Description(_) | Self::Bind(..) => None,
         }
     }
@@ -105,7 +105,7 @@ impl Door {
     }
 
     /// Opens it for a server with this state file.
-    pub(super) fn guard(&self, state: &PathBuf) -> Result<Guard, DoorError> {
+    pub(super) fn guard(&self, state: &Path) -> Result<Guard, DoorError> {
         let guard = Guard::open(self, state)?;
         if !self.address.ip().is_loopback() {
             if self.tls.is_none() {
