@@ -9,6 +9,8 @@
 //!         └──▶ stage (work that cannot be repeated to the bit) ───────────────────┘
 //! ```
 
+pub mod access;
+pub mod audit;
 mod basis;
 #[cfg(feature = "vision")]
 pub mod capture;
@@ -41,3 +43,8 @@ pub use changelog::{RowSpec, Standing};
 pub use flow::{Flow, Held, Job, Limits, Mark, Part, Program, Raw, Refusal, RefusalReason, Rejection, Shelf};
 pub use run::{Binding, Report, Run, RunError};
 pub use settings::Settings;
+
+/// Makes ring the cryptography of TLS in this process, for clients that take what the process has.
+pub fn use_crypto() {
+    _ = rustls::crypto::ring::default_provider().install_default();
+}

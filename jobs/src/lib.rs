@@ -8,6 +8,7 @@
 //! capture: packets ─▶ frames          perceive: frames ─▶ a pool of networks ─▶ observations
 //! ```
 
+pub mod access;
 #[cfg(feature = "vision")]
 pub mod capture;
 pub mod catalogue;

@@ -49,7 +49,7 @@ impl Client {
     pub(super) fn new<F>(endpoint: &Endpoint<F>) -> Result<Self, DispatchError> {
         let Endpoint { url, secrets, limits, .. } = endpoint;
         // Whoever chose another provider for this process first is welcome to it.
-        _ = rustls::crypto::ring::default_provider().install_default();
+        crate::use_crypto();
         let http = reqwest::Client::builder()
             .user_agent(concat!("giaolo/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())

@@ -14,13 +14,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Server, ServerError, Submission, metrics};
+use super::door::{Door, DoorError, Extension, Guard, Listener, Peer, Told, guard};
+use super::{JobView, Server, ServerError, Submission, metrics};
+use crate::access::AccessError;
 use crate::definition::BYTES_MOST;
 
 /// What the interface can do, for programs.
 const OPENAPI: &str = include_str!("openapi.json");
+
+/// How often the head of the audit log is told.
+const HEAD_EVERY: Duration = Duration::from_secs(3_600);
+/// Rows of the audit log in one answer.
+const ROWS_MOST: u32 = 1_000;
 
 /// A server that listens.
 pub struct Bound {
@@ -37,24 +44,49 @@ impl Drop for Bound {
     }
 }
 
-/// Listens on an address (port 0: any that is free) until what it returns is dropped.
+/// Listens at a door until what it returns is dropped.
 ///
 /// # Errors
-/// The address is taken or not this machine's.
-pub fn listen(server: Server, address: SocketAddr) -> std::io::Result<Bound> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let listener = runtime.block_on(tokio::net::TcpListener::bind(address))?;
-    let (address, over) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
+/// The address is taken or not this machine's, or others could reach it and read or ask what they please.
+pub fn listen(server: Server, door: Door) -> Result<Bound, DoorError> {
+    let guard = door.guard(&server.config.catalogue)?;
+    if !guard.is_closed().map_err(AccessError::from)? {
+        tracing::warn!("no access control: everybody on this machine may do everything; `giaolo access add` begins it");
+    }
+    let Door { address, tls, more, .. } = door;
+    let bind = |error| DoorError::Bind(address, error);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(bind)?;
+    let listener = runtime.block_on(Listener::bind(address, tls)).map_err(bind)?;
+    let (address, over) = (listener.address(), Arc::new(AtomicBool::new(false)));
+    let router = router(server, guard.clone(), more)?;
     let stop = Arc::clone(&over);
     let serve = move || {
         runtime.block_on(async {
-            let serving = axum::serve(listener, router(server)).with_graceful_shutdown(raised(stop));
-            if let Err(error) = serving.await {
+            tokio::spawn(tell_head(guard.clone()));
+            let service = router.into_make_service_with_connect_info::<Peer>();
+            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(raised(stop)).await {
                 tracing::error!(%error, "the HTTP interface stopped");
             }
+            say_head(&guard);
         });
     };
-    Ok(Bound { address, over, thread: Some(std::thread::Builder::new().name("http".into()).spawn(serve)?) })
+    let thread = std::thread::Builder::new().name("http".into()).spawn(serve).map_err(bind)?;
+    Ok(Bound { address, over, thread: Some(thread) })
+}
+
+/// Tells where the audit log ends, again and again: what was told elsewhere shows when rows are removed here.
+async fn tell_head(guard: Guard) {
+    loop {
+        tokio::time::sleep(HEAD_EVERY).await;
+        let guard = guard.clone();
+        _ = tokio::task::spawn_blocking(move || say_head(&guard)).await;
+    }
+}
+
+fn say_head(guard: &Guard) {
+    if let Ok(head) = guard.audit().head() {
+        tracing::info!(%head, "the audit log ends here");
+    }
 }
 
 async fn raised(flag: Arc<AtomicBool>) {
@@ -63,8 +95,10 @@ async fn raised(flag: Arc<AtomicBool>) {
     }
 }
 
-fn router(server: Server) -> Router {
-    Router::new()
+/// All routes, behind the guard.
+fn router(server: Server, door: Guard, more: Option<Extension>) -> Result<Router, DoorError> {
+    let mut document: Value = serde_json::from_str(OPENAPI)?;
+    let mut routes = Router::new()
         .route("/v1/jobs", get(list).post(submit))
         .route("/v1/jobs/{job}", get(job).delete(stop))
         .route("/v1/jobs/{job}/definition", get(definition))
@@ -72,13 +106,54 @@ fn router(server: Server) -> Router {
         .route("/v1/jobs/{job}/resume", post(resume))
         .route("/v1/plan", post(plan))
         .route("/v1/status", get(status))
-        .route("/v1/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], OPENAPI) }))
         .route("/health/live", get(|| async { "live\n" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(scrape))
+        .with_state(server)
+        .merge(Router::new().route("/v1/audit", get(audit)).with_state(door.clone()));
+    if let Some(Extension { routes: others, openapi }) = more {
+        routes = routes.merge(others);
+        merge(&mut document, serde_json::from_str(openapi)?);
+    }
+    let document = document.to_string();
+    let describe = move || async move { ([(header::CONTENT_TYPE, "application/json")], document) };
+    Ok(routes
+        .route("/v1/openapi.json", get(describe))
         .fallback(|| async { failure(StatusCode::NOT_FOUND, "there is nothing here", Some("/v1/openapi.json tells what there is")) })
         .layer(DefaultBodyLimit::max(BYTES_MOST + 1))
-        .with_state(server)
+        .layer(axum::middleware::from_fn_with_state(door, guard)))
+}
+
+/// Puts the members of one object into another, objects within objects.
+fn merge(into: &mut Value, more: Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            more.into_iter().for_each(|(name, value)| merge(into.entry(name).or_insert(Value::Null), value));
+        }
+        (into, more) => *into = more,
+    }
+}
+
+/// What is asked of the audit log.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rows {
+    /// The number of the last row seen.
+    after: u64,
+    /// How many rows.
+    limit: Option<u32>,
+    /// Why, for the log itself.
+    reason: Option<String>,
+    /// For which case.
+    case: Option<String>,
+}
+
+async fn audit(Shared(door): Shared<Guard>, Query(rows): Query<Rows>) -> Response {
+    let limit = rows.limit.unwrap_or(ROWS_MOST).clamp(1, ROWS_MOST);
+    match tokio::task::spawn_blocking(move || door.audit().list(rows.after, limit)).await {
+        Ok(Ok(rows)) => Json(json!({"next": rows.last().map(|row| row.seq), "rows": rows})).into_response(),
+        _ => failure(StatusCode::SERVICE_UNAVAILABLE, "the audit log cannot be read now", None),
+    }
 }
 
 /// How a definition is submitted.
@@ -104,7 +179,7 @@ enum History {
 async fn submit(Shared(server): Shared<Server>, Query(options): Query<Options>, text: String) -> Response {
     let submission = Submission { tell_final: options.history == History::Emit, replace: options.replace };
     let file = options.file.unwrap_or_else(|| "definition".to_owned());
-    answer(StatusCode::CREATED, move || server.submit(&file, &text, submission)).await
+    changed(StatusCode::CREATED, move || server.submit(&file, &text, submission)).await
 }
 
 async fn list(Shared(server): Shared<Server>) -> Response {
@@ -116,15 +191,15 @@ async fn job(Shared(server): Shared<Server>, Path(job): Path<String>) -> Respons
 }
 
 async fn stop(Shared(server): Shared<Server>, Path(job): Path<String>) -> Response {
-    answer(StatusCode::OK, move || server.stop(&job)).await
+    changed(StatusCode::OK, move || server.stop(&job)).await
 }
 
 async fn pause(Shared(server): Shared<Server>, Path(job): Path<String>) -> Response {
-    answer(StatusCode::OK, move || server.pause(&job)).await
+    changed(StatusCode::OK, move || server.pause(&job)).await
 }
 
 async fn resume(Shared(server): Shared<Server>, Path(job): Path<String>) -> Response {
-    answer(StatusCode::OK, move || server.resume(&job)).await
+    changed(StatusCode::OK, move || server.resume(&job)).await
 }
 
 async fn definition(Shared(server): Shared<Server>, Path(job): Path<String>) -> Response {
@@ -175,6 +250,19 @@ async fn answer<T: Serialize + Send + 'static>(
     }
 }
 
+/// As [`answer`], and tells the audit log which version of which job it was about.
+async fn changed(status: StatusCode, work: impl FnOnce() -> Result<JobView, ServerError> + Send + 'static) -> Response {
+    match blocking(work).await {
+        Ok(view) => {
+            let told = Told(format!("job {}, definition {}", view.entry.job, view.entry.definition));
+            let mut response = (status, Json(view)).into_response();
+            response.extensions_mut().insert(told);
+            response
+        }
+        Err(response) => response,
+    }
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, ServerError> + Send + 'static) -> Result<T, Response> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(value)) => Ok(value),
@@ -200,6 +288,6 @@ fn explain(error: &ServerError) -> Response {
     failure(status, &error.to_string(), error.hint().as_deref())
 }
 
-fn failure(status: StatusCode, error: &str, hint: Option<&str>) -> Response {
+pub(super) fn failure(status: StatusCode, error: &str, hint: Option<&str>) -> Response {
     (status, Json(json!({"error": error, "hint": hint, "problems": []}))).into_response()
 }

@@ -15,6 +15,7 @@
 
 mod catalogue;
 mod differences;
+mod door;
 mod http;
 mod metrics;
 mod state;
@@ -31,6 +32,7 @@ use serde::Serialize;
 use self::catalogue::Catalogue;
 pub use self::catalogue::{Definition, Entry};
 use self::differences::differences;
+pub use self::door::{Door, DoorError, Extension, Pace, Tls, TlsError};
 pub use self::http::{Bound, listen};
 pub use self::state::State;
 use crate::definition::Problems;

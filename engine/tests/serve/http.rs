@@ -3,10 +3,34 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use engine::server::listen;
+use engine::access::{Policy, Rule, Trail};
+use engine::server::{Door, listen};
 use serde_json::Value;
 
 use super::trade::{Shop, definition};
+
+const fn rule(method: &'static str, path: &'static str) -> Rule {
+    Rule { method, path, roles: &["staff"], whole: true, trail: Trail::Look }
+}
+
+/// Every route of the engine, for one role.
+static POLICY: Policy = Policy {
+    roles: &["staff"],
+    rules: &[
+        rule("GET", "/v1/jobs"),
+        rule("POST", "/v1/jobs"),
+        rule("GET", "/v1/jobs/{job}"),
+        rule("DELETE", "/v1/jobs/{job}"),
+        rule("GET", "/v1/jobs/{job}/definition"),
+        rule("POST", "/v1/jobs/{job}/pause"),
+        rule("POST", "/v1/jobs/{job}/resume"),
+        rule("POST", "/v1/plan"),
+        rule("GET", "/v1/status"),
+        rule("GET", "/v1/audit"),
+        rule("GET", "/v1/openapi.json"),
+        rule("GET", "/metrics"),
+    ],
+};
 
 /// Status and body of an answer.
 fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
@@ -21,7 +45,7 @@ fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Strin
 #[test]
 fn every_operation_answers_as_it_is_described() {
     let shop = Shop::open();
-    let bound = listen(shop.server.clone(), "127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = listen(shop.server.clone(), Door::at("127.0.0.1:0".parse().unwrap(), &POLICY)).unwrap();
     let ask = |method: &str, path: &str, body: &str| ask(bound.address, method, path, body);
     shop.wait(|| ask("GET", "/health/ready", "").0 == 200);
     let document: Value = serde_json::from_str(&ask("GET", "/v1/openapi.json", "").1).unwrap();
@@ -61,7 +85,7 @@ fn every_operation_answers_as_it_is_described() {
 #[test]
 fn what_cannot_be_done_is_told_with_a_hint() {
     let shop = Shop::open();
-    let bound = listen(shop.server.clone(), "127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = listen(shop.server.clone(), Door::at("127.0.0.1:0".parse().unwrap(), &POLICY)).unwrap();
     let ask = |method: &str, path: &str, body: &str| {
         let (status, body) = ask(bound.address, method, path, body);
         (status, serde_json::from_str::<Value>(&body).unwrap_or(Value::String(body)))

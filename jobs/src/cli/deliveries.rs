@@ -168,7 +168,7 @@ impl Enable {
 }
 
 /// A moment as a clock in UTC shows it.
-fn time(ms: u64) -> String {
+pub(super) fn time(ms: u64) -> String {
     let time = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     time.map_or_else(String::new, |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }

@@ -6,11 +6,14 @@
 //! run      run · feed · topics · tail · demo
 //! serve    serve ◀── submit · plan · diff · replace · pause · resume · stop · list · status
 //! tell     dispatch ◀── deliveries
+//! guard    access · audit
 //! ```
 //!
 //! A command prints its result on standard output and what went wrong on standard error. The exit code is 0 when all is
 //! well, 1 when it is not, 2 when the command itself was not understood.
 
+mod access;
+mod audit;
 #[cfg(feature = "vision")]
 mod capture;
 mod deliveries;
@@ -86,6 +89,8 @@ enum Command {
     Status(submit::Status),
     Dispatch(dispatch::Dispatch),
     Deliveries(deliveries::Deliveries),
+    Access(access::Access),
+    Audit(audit::Audit),
 }
 
 /// Runs a command; the exit code says whether all is well.
@@ -121,6 +126,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Dispatch(command) => command.run(),
         Command::Deliveries(command) => command.run(),
+        Command::Access(command) => command.run(),
+        Command::Audit(command) => command.run(),
     };
     match outcome {
         Ok(Outcome::Well) => ExitCode::SUCCESS,

@@ -1,10 +1,15 @@
 //! A server that runs somewhere: where it is, and how it is asked.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
+use ureq::http::{HeaderValue, Request, Response};
+use ureq::middleware::{Middleware, MiddlewareNext};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Body, SendBody};
 
 /// Where a server listens unless told otherwise.
 pub(super) const DEFAULT_ADDRESS: &str = "127.0.0.1:7400";
@@ -18,6 +23,12 @@ pub(super) struct Remote {
     /// The server's address
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS, env = "GIAOLO_SERVER")]
     server: String,
+    /// The authority that signed the server's certificate, PEM; the server is then asked by TLS
+    #[arg(long, value_name = "FILE", env = "GIAOLO_CA")]
+    ca: Option<PathBuf>,
+    /// A file that holds the token, where the variable GIAOLO_TOKEN does not
+    #[arg(long, value_name = "FILE", env = "GIAOLO_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
     /// Print what it answers as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -33,13 +44,20 @@ pub(super) enum Ask<'a> {
 impl Remote {
     /// The server at an address.
     pub(super) fn at(server: &str) -> Self {
-        Self { server: server.to_owned(), json: false }
+        Self { server: server.to_owned(), ca: None, token_file: None, json: false }
     }
 
     /// Asks the server; an answer that is not well becomes the error it tells.
     pub(super) fn ask(&self, ask: &Ask<'_>, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
-        let (agent, url) = (ureq::Agent::new_with_config(config), format!("http://{}{path}", self.server));
+        let mut config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).max_redirects(0);
+        if let Some(ca) = &self.ca {
+            config = config.tls_config(trusting(ca)?);
+        }
+        if let Some(token) = self.token()? {
+            config = config.middleware(Bearer(bearer(&token)?));
+        }
+        let scheme = if self.ca.is_some() { "https" } else { "http" };
+        let (agent, url) = (ureq::Agent::new_with_config(config.build()), format!("{scheme}://{}{path}", self.server));
         let query = query.iter().copied();
         let answer = match ask {
             Ask::Get => agent.get(&url).query_pairs(query).call(),
@@ -53,6 +71,43 @@ impl Remote {
         let value: Value =
             answer.body_mut().read_json().map_err(|error| anyhow!("what answers at {} is not giaolo: {error}", self.server))?;
         if well { Ok(value) } else { bail!(explain(&value)) }
+    }
+
+    /// The token: never an argument, which everybody on the machine could see.
+    fn token(&self) -> anyhow::Result<Option<String>> {
+        let token = match (&self.token_file, std::env::var("GIAOLO_TOKEN")) {
+            (Some(file), _) => Some(std::fs::read_to_string(file).with_context(|| format!("the token cannot be read from {file:?}"))?),
+            (None, Ok(token)) => Some(token),
+            (None, Err(_)) => None,
+        };
+        Ok(token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()))
+    }
+}
+
+/// TLS with servers that an authority vouches for.
+fn trusting(ca: &Path) -> anyhow::Result<TlsConfig> {
+    let pem = std::fs::read(ca).with_context(|| format!("the authority cannot be read from {ca:?}"))?;
+    let items = parse_pem(&pem).collect::<Result<Vec<_>, _>>().with_context(|| format!("{ca:?} is not PEM"))?;
+    let roots: Vec<_> =
+        items.into_iter().filter_map(|item| if let PemItem::Certificate(root) = item { Some(root) } else { None }).collect();
+    anyhow::ensure!(!roots.is_empty(), "there is no certificate in {ca:?}");
+    engine::use_crypto();
+    Ok(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots)).build())
+}
+
+/// Says who asks, in every request.
+struct Bearer(HeaderValue);
+
+fn bearer(token: &str) -> anyhow::Result<HeaderValue> {
+    let mut value: HeaderValue = format!("Bearer {token}").parse().map_err(|_| anyhow!("the token holds what no token does"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl Middleware for Bearer {
+    fn handle(&self, mut request: Request<SendBody>, next: MiddlewareNext) -> Result<Response<Body>, ureq::Error> {
+        request.headers_mut().insert("authorization", self.0.clone());
+        next.handle(request)
     }
 }
 

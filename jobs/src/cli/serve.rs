@@ -5,15 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::anyhow;
 use clap::Args;
 use engine::Settings;
-use engine::server::{Config, Server, listen};
+use engine::server::{Config, Door, Pace, Server, Tls, listen};
 
 use super::remote::DEFAULT_ADDRESS;
 use super::run::read_city;
 use super::store::{Store, as_transport};
 use super::{Outcome, job};
+use crate::access::POLICY;
 use crate::shared::{TrafficHost, identity};
 
 /// Run jobs that come and go
@@ -27,16 +28,36 @@ use crate::shared::{TrafficHost, identity};
   giaolo serve --brokers kafka1:9092 --city city.json     on Kafka
   giaolo submit city                                      then, from another terminal
   giaolo list
-  curl -s localhost:7400/metrics")]
+  curl -s localhost:7400/metrics
+
+As long as nobody was given access, everybody on this machine may do everything. Then, in this order:
+  giaolo access add ops --role admin --all-centres --state city.jobs.db      prints a token, once
+  giaolo serve --local city.db --listen 0.0.0.0:7400 --tls-cert server.pem --tls-key server.key
+  GIAOLO_TOKEN=… giaolo list --server city.example:7400 --ca authority.pem")]
 pub(super) struct Serve {
     #[command(flatten)]
     store: Store,
     /// The city file, for jobs that do not hold the city themselves
     #[arg(long, value_name = "FILE")]
     city: Option<PathBuf>,
-    /// Where to listen; without access control, which is still to come, only on this machine
+    /// Where to listen; beyond this machine only with a certificate and with access control
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     listen: SocketAddr,
+    /// The server's certificate and those it rests on, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The authority of client certificates, PEM: who comes with one needs no token if `giaolo access` knows a name in it
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    client_ca: Option<PathBuf>,
+    /// Let everybody who reaches the server read /metrics
+    #[arg(long)]
+    open_metrics: bool,
+    /// The most requests a second of one name, in the long run; at once, four times as many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    requests_per_second: u32,
     /// Threads that share the work
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
@@ -53,12 +74,6 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
-        if !self.listen.ip().is_loopback() {
-            bail!(
-                "{} can be reached from other machines, and there is no access control yet (hint: listen on 127.0.0.1 and put a proxy with TLS and log-in before it)",
-                self.listen
-            );
-        }
         let store = self.store.require()?;
         let city = self.city.as_deref().map(read_city).transpose()?.map(Arc::new);
         let config = Config {
@@ -72,10 +87,24 @@ impl Serve {
         };
         let host = TrafficHost { city, remember_ms: self.remember * 60_000 };
         let server = Server::open(config, Arc::new(host)).map_err(super::store::explain)?;
-        let bound = listen(server.clone(), self.listen).with_context(|| format!("cannot listen on {}", self.listen))?;
-        writeln!(std::io::stderr(), "giaolo: listening on http://{} (Ctrl-C stops; what was read is committed first)", bound.address)?;
+        let door = self.door()?;
+        let scheme = if door.tls.is_some() { "https" } else { "http" };
+        let bound = listen(server.clone(), door).map_err(|error| {
+            let hint = error.hint().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
+            anyhow!("{error}{hint}")
+        })?;
+        writeln!(std::io::stderr(), "giaolo: listening on {scheme}://{} (Ctrl-C stops; what was read is committed first)", bound.address)?;
         server.run().map_err(job::explain_failure)?;
         drop(bound);
         Ok(Outcome::Well)
+    }
+
+    fn door(&self) -> anyhow::Result<Door> {
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Some(Tls::read(certificate, key, self.client_ca.as_deref())?),
+            _ => None,
+        };
+        let pace = Pace { per_second: self.requests_per_second, burst: self.requests_per_second.saturating_mul(4) };
+        Ok(Door { tls, pace, open_metrics: self.open_metrics, ..Door::at(self.listen, &POLICY) })
     }
 }

@@ -1,0 +1,38 @@
+//! Who may do what on `giaolo serve`: the roles, and one table of all routes.
+
+use engine::access::{Policy, Rule, Trail};
+
+const VIEWER: &str = "viewer";
+const REVIEWER: &str = "reviewer";
+const HOTLIST: &str = "hotlist-manager";
+const AUTHOR: &str = "job-author";
+const AUDITOR: &str = "auditor";
+const ADMIN: &str = "admin";
+
+const ALL: &[&str] = &[VIEWER, REVIEWER, HOTLIST, AUTHOR, AUDITOR, ADMIN];
+const STAFF: &[&str] = &[AUTHOR, AUDITOR, ADMIN];
+const AUTHORS: &[&str] = &[AUTHOR, ADMIN];
+
+/// Jobs read and write what is every centre's, so who changes one must be bound to none. The admin runs the server and sees
+/// neither vehicles nor the audit log, which is the auditor's alone.
+pub static POLICY: Policy = Policy {
+    roles: ALL,
+    rules: &[
+        rule("GET", "/v1/jobs", ALL, false, Trail::Nothing),
+        rule("POST", "/v1/jobs", AUTHORS, true, Trail::Change),
+        rule("GET", "/v1/jobs/{job}", ALL, false, Trail::Nothing),
+        rule("DELETE", "/v1/jobs/{job}", AUTHORS, true, Trail::Change),
+        rule("GET", "/v1/jobs/{job}/definition", STAFF, false, Trail::Look),
+        rule("POST", "/v1/jobs/{job}/pause", AUTHORS, true, Trail::Change),
+        rule("POST", "/v1/jobs/{job}/resume", AUTHORS, true, Trail::Change),
+        rule("POST", "/v1/plan", AUTHORS, false, Trail::Nothing),
+        rule("GET", "/v1/status", ALL, false, Trail::Nothing),
+        rule("GET", "/v1/audit", &[AUDITOR], true, Trail::Look),
+        rule("GET", "/v1/openapi.json", ALL, false, Trail::Nothing),
+        rule("GET", "/metrics", STAFF, false, Trail::Nothing),
+    ],
+};
+
+const fn rule(method: &'static str, path: &'static str, roles: &'static [&'static str], whole: bool, trail: Trail) -> Rule {
+    Rule { method, path, roles, whole, trail }
+}

@@ -1,0 +1,187 @@
+//! `giaolo serve` lets in whom its table names: the program itself, asked over TCP.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// What each role may, told apart from the program's own table: operation, roles, whether bound to all centres.
+const EXPECTED: &[(&str, &str, bool)] = &[
+    ("listJobs", "viewer reviewer hotlist-manager job-author auditor admin", false),
+    ("getJob", "viewer reviewer hotlist-manager job-author auditor admin", false),
+    ("getStatus", "viewer reviewer hotlist-manager job-author auditor admin", false),
+    ("getOpenapi", "viewer reviewer hotlist-manager job-author auditor admin", false),
+    ("getDefinition", "job-author auditor admin", false),
+    ("getMetrics", "job-author auditor admin", false),
+    ("planJob", "job-author admin", false),
+    ("submitJob", "job-author admin", true),
+    ("stopJob", "job-author admin", true),
+    ("pauseJob", "job-author admin", true),
+    ("resumeJob", "job-author admin", true),
+    ("listAudit", "auditor", true),
+    ("isLive", "everybody", false),
+    ("isReady", "everybody", false),
+];
+const ROLES: [&str; 6] = ["viewer", "reviewer", "hotlist-manager", "job-author", "auditor", "admin"];
+
+fn giaolo(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_giaolo")).args(arguments).current_dir(folder).env_remove("GIAOLO_TOKEN").output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn token(folder: &Path, name: &str, role: &str, bound: &[&str]) -> String {
+    let arguments = [&["access", "add", name, "--role", role, "--state", "city.jobs.db"], bound].concat();
+    let output = giaolo(folder, &arguments);
+    assert!(output.status.success(), "{}", text(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A server that is killed in the end.
+struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Running {
+    fn start(folder: &Path, more: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_giaolo"));
+        command.args(["serve", "--local", "city.db", "--listen", "127.0.0.1:0"]).args(more).current_dir(folder);
+        let mut child = command.env("RUST_LOG", "off").stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = lines.find_map(|line| line.ok().filter(|line| line.contains("listening on"))).unwrap();
+        let address = line.split("://").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    fn ask(&self, method: &str, path: &str, token: Option<&str>) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let bearer = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\n{bearer}connection: close\r\ncontent-length: 2\r\n\r\nno").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+#[test]
+fn every_route_lets_in_every_role_that_may_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let bound = token(folder, "bound", "admin", &["--centre", "west"]);
+    let bound_auditor = token(folder, "bound-auditor", "auditor", &["--centre", "west"]);
+    let tokens = ROLES.map(|role| (role, token(folder, role, role, &["--all-centres"])));
+    let server = Running::start(folder, &["--requests-per-second", "1000"]);
+    let (_, answer) = server.ask("GET", "/v1/openapi.json", Some(&tokens[0].1));
+    let document: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let mut seen = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            let (_, roles, whole) = EXPECTED.iter().find(|(known, ..)| *known == id).unwrap_or_else(|| panic!("nobody says who may {id}"));
+            let (method, path) = (method.to_uppercase(), path.replace("{job}", "none"));
+            seen += 1;
+            for (role, token) in &tokens {
+                let (status, answer) = server.ask(&method, &path, Some(token));
+                let may = *roles == "everybody" || roles.split(' ').any(|name| name == *role);
+                assert_eq!(status != 403, may, "{role} {method} {path}: {answer}");
+                assert!(![401, 405, 429].contains(&status), "{role} {method} {path}: {answer}");
+            }
+            for (role, token) in [("admin", &bound), ("auditor", &bound_auditor)] {
+                let may = *roles == "everybody" || (roles.split(' ').any(|name| name == role) && !whole);
+                let (status, answer) = server.ask(&method, &path, Some(token));
+                assert_eq!(status != 403, may, "{role} of one centre {method} {path}: {answer}");
+            }
+            let (status, answer) = server.ask(&method, &path, None);
+            assert_eq!(status != 401, *roles == "everybody", "nobody {method} {path}: {answer}");
+        }
+    }
+    assert_eq!(seen, EXPECTED.len());
+}
+
+#[test]
+fn a_token_is_refused_once_it_is_revoked_and_the_door_stays_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = Running::start(folder, &[]);
+    assert_eq!(server.ask("GET", "/v1/jobs", None).0, 200, "nobody was given access yet");
+    let lan = token(folder, "lan", "viewer", &["--centre", "west"]);
+    assert_eq!(server.ask("GET", "/v1/jobs", None).0, 401);
+    assert_eq!(server.ask("GET", "/v1/jobs", Some(&lan)).0, 200);
+    let mut wrong = lan.clone();
+    let last = if wrong.pop() == Some('A') { 'B' } else { 'A' };
+    wrong.push(last);
+    assert_eq!(server.ask("GET", "/v1/jobs", Some(&wrong)).0, 401);
+    assert!(giaolo(folder, &["access", "revoke", "lan", "--state", "city.jobs.db"]).status.success());
+    assert_eq!(server.ask("GET", "/v1/jobs", Some(&lan)).0, 401);
+    assert_eq!(server.ask("GET", "/v1/jobs", None).0, 401);
+    for file in std::fs::read_dir(folder).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let secret = lan.rsplit_once('_').map_or(lan.as_str(), |(_, secret)| secret);
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "a secret is on the disk");
+    }
+}
+
+#[test]
+fn who_asks_too_often_is_told_when_to_come_again_and_others_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (often, seldom) = (token(folder, "often", "viewer", &["--all-centres"]), token(folder, "seldom", "viewer", &["--all-centres"]));
+    let server = Running::start(folder, &["--requests-per-second", "1"]);
+    let answers: Vec<(u16, String)> = (0..12).map(|_| server.ask("GET", "/v1/jobs", Some(&often))).collect();
+    assert_eq!(answers[0].0, 200);
+    let (_, refused) = answers.iter().find(|(status, _)| *status == 429).unwrap();
+    assert!(refused.to_lowercase().contains("\r\nretry-after: "), "{refused}");
+    assert_eq!(server.ask("GET", "/v1/jobs", Some(&seldom)).0, 200);
+    let guesses: Vec<u16> = (0..40).map(|_| server.ask("GET", "/v1/jobs", Some("guess")).0).collect();
+    assert!(guesses.contains(&429), "{guesses:?}");
+    assert_eq!(server.ask("GET", "/health/live", None).0, 200);
+}
+
+#[test]
+fn what_was_done_and_what_was_refused_is_in_the_audit_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (admin, viewer) = (token(folder, "ops", "admin", &["--all-centres"]), token(folder, "lan", "viewer", &["--centre", "west"]));
+    let server = Running::start(folder, &[]);
+    assert_eq!(server.ask("DELETE", "/v1/jobs/none?reason=drill&case=7", Some(&admin)).0, 404);
+    assert_eq!(server.ask("GET", "/v1/audit", Some(&viewer)).0, 403);
+    let listed = giaolo(folder, &["audit", "list", "--json", "--state", "city.jobs.db"]);
+    let rows: Vec<Value> = text(&listed).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told =
+        |row: &Value| ["who", "what", "outcome", "reason", "case"].map(|field| row[field].as_str().unwrap_or("-").to_owned()).join(" | ");
+    assert_eq!(
+        rows[2..].iter().map(told).collect::<Vec<_>>(),
+        [
+            "ops | DELETE /v1/jobs/{job} | asked | drill | 7",
+            "ops | DELETE /v1/jobs/{job} | 404 | drill | 7",
+            "lan | GET /v1/audit | 403 this role may not do that | - | -",
+        ]
+    );
+    assert!(rows[..2].iter().all(|row| row["what"] == "access add"));
+    let verified = giaolo(folder, &["audit", "verify", "--state", "city.jobs.db"]);
+    assert!(verified.status.success() && text(&verified).contains("whole, 5 rows"), "{}", text(&verified));
+    let wrong = format!("9:{}", "0".repeat(64));
+    let short = giaolo(folder, &["audit", "verify", "--head", &wrong, "--state", "city.jobs.db"]);
+    assert!(!short.status.success() && text(&short).contains("removed at the end"), "{}", text(&short));
+}
+
+#[test]
+fn it_listens_beyond_this_machine_only_with_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    token(folder.path(), "ops", "admin", &["--all-centres"]);
+    let refused = giaolo(folder.path(), &["serve", "--local", "city.db", "--listen", "0.0.0.0:0"]);
+    assert!(!refused.status.success() && text(&refused).contains("--tls-cert"), "{}", text(&refused));
+}
