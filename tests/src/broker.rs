@@ -128,6 +128,16 @@ impl Broker {
         }
     }
 
+    /// Lets the broker end what it is about and stop, as an operator does.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn shut_down(&mut self) {
+        self.signal("-TERM");
+        let ended = self.process.take().map(|mut process| process.wait());
+        ended.expect("a broker that runs").expect("a process of ours");
+    }
+
     /// Ends the broker if it runs and starts it anew, at the same address with the same topics; waits until it listens.
     ///
     /// # Panics
