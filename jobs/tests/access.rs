@@ -185,3 +185,49 @@ fn it_listens_beyond_this_machine_only_with_a_certificate() {
     let refused = giaolo(folder.path(), &["serve", "--local", "city.db", "--listen", "0.0.0.0:0"]);
     assert!(!refused.status.success() && text(&refused).contains("--tls-cert"), "{}", text(&refused));
 }
+
+/// An authority, its certificate in a file, and a certificate by it for this machine with its key in two more.
+fn certify(folder: &Path, name: &str) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = rcgen::CertifiedIssuer::self_signed(params, key).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    for (what, text) in [("ca", authority.pem()), ("cert", certificate.pem()), ("key", key.serialize_pem())] {
+        std::fs::write(folder.join(format!("{name}.{what}.pem")), text).unwrap();
+    }
+}
+
+#[test]
+fn over_tls_a_token_reaches_the_server_it_is_meant_for_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    certify(folder, "ours");
+    certify(folder, "theirs");
+    let ops = token(folder, "ops", "admin", &["--all-centres"]);
+    let server = Running::start(folder, &["--tls-cert", "ours.cert.pem", "--tls-key", "ours.key.pem"]);
+    let list = |token: &str, ca: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_giaolo"));
+        command.args(["list", "--server", &server.address]).args(ca).current_dir(folder);
+        command.env("GIAOLO_TOKEN", token).output().unwrap()
+    };
+    let well = list(&ops, &["--ca", "ours.ca.pem"]);
+    assert!(well.status.success(), "{}", text(&well));
+    let guessed = list("guess", &["--ca", "ours.ca.pem"]);
+    assert!(!guessed.status.success() && text(&guessed).contains("token"), "{}", text(&guessed));
+    for ca in [&["--ca", "theirs.ca.pem"][..], &[]] {
+        let refused = list(&ops, ca);
+        assert!(!refused.status.success() && text(&refused).contains("no server answers"), "{ca:?}: {}", text(&refused));
+    }
+}
+
+#[test]
+fn a_token_is_not_sent_in_the_clear_beyond_this_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_giaolo"));
+    command.args(["list", "--server", "192.0.2.1:7400"]).current_dir(folder.path());
+    let refused = command.env("GIAOLO_TOKEN", "secret").output().unwrap();
+    assert!(!refused.status.success() && text(&refused).contains("--ca"), "{}", text(&refused));
+}

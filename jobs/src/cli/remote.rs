@@ -54,6 +54,11 @@ impl Remote {
             config = config.tls_config(trusting(ca)?);
         }
         if let Some(token) = self.token()? {
+            anyhow::ensure!(
+                self.ca.is_some() || is_here(&self.server),
+                "the token would go to {} for everybody on the way to read (hint: name the authority of its certificate with --ca)",
+                self.server
+            );
             config = config.middleware(Bearer(bearer(&token)?));
         }
         let scheme = if self.ca.is_some() { "https" } else { "http" };
@@ -82,6 +87,13 @@ impl Remote {
         };
         Ok(token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()))
     }
+}
+
+/// Whether an address is on this machine.
+fn is_here(server: &str) -> bool {
+    let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// TLS with servers that an authority vouches for.
