@@ -6,20 +6,20 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::basis::Basis;
 use crate::changelog::Draft;
+use crate::cluster::Loss;
 use crate::epoch::{Epoch, Partition};
 use crate::gauges::{Figures, Gauges};
 use crate::halt::Halt;
 use crate::run::{Report, RunError};
 use crate::time::Time;
 use crate::transport::{Change, OutputRow, PartitionProgress, Progress, TransportError, Writer};
-use crate::worker::{Complete, Failure};
+use crate::worker::{Complete, Completed, Failure};
 
 /// How long a commit that failed is left alone before it is tried again, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
@@ -62,16 +62,20 @@ const GROUP_MOST: usize = 64;
 struct Group {
     epochs: Vec<(Arc<Epoch>, Basis)>,
     rows: Vec<Draft>,
+    /// Largest event times of what is not replayed.
+    newest: Vec<(usize, u64)>,
     ended: bool,
     failed: Option<Failure>,
+    lost: Option<Loss>,
 }
 
 impl Group {
     fn add(&mut self, complete: Complete) {
         match complete {
-            Complete::Epoch(epoch, mut rows, basis) => {
+            Complete::Epoch(Completed { epoch, mut rows, basis, mut newest }) => {
                 if !epoch.replayed {
                     self.rows.append(&mut rows);
+                    self.newest.append(&mut newest);
                 }
                 self.epochs.push((epoch, basis));
             }
@@ -80,6 +84,7 @@ impl Group {
                 self.ended = true;
             }
             Complete::Failed(failure) => self.failed = Some(failure),
+            Complete::Lost(loss) => self.lost = Some(loss),
         }
     }
 }
@@ -109,6 +114,9 @@ impl Committer {
         if let Some(Failure { message, part, jobs }) = group.failed {
             return Err(RunError::Worker { name: self.job.clone(), message, part, jobs });
         }
+        if let Some(loss) = group.lost {
+            return Err(RunError::Gone(loss));
+        }
         self.hold(&group)?;
         Ok(self.take(group)?)
     }
@@ -132,10 +140,7 @@ impl Committer {
         let fresh: Vec<_> = group.epochs.iter().filter(|(epoch, _)| !epoch.replayed).collect();
         if let Some((last, basis)) = fresh.last() {
             self.event_ms.resize(last.partitions.len(), 0);
-            for (epoch, _) in &fresh {
-                let found = epoch.event_ms.iter().map(|event_ms| event_ms.load(Ordering::Relaxed));
-                self.event_ms.iter_mut().zip(found).for_each(|(newest, found)| *newest = (*newest).max(found));
-            }
+            group.newest.iter().for_each(|(place, found)| self.event_ms[*place] = self.event_ms[*place].max(*found));
             self.last = self.progress(last, *basis);
             self.last.ticks = fresh.iter().flat_map(|(epoch, _)| &epoch.moments).map(|moment| moment.tick.clone()).collect();
             self.last.changes = fresh.iter().flat_map(|(epoch, _)| &epoch.changes).cloned().collect();

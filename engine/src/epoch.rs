@@ -1,13 +1,15 @@
 //! An epoch: what is read together, worked on together and committed in one transaction.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+
+use serde::{Deserialize, Serialize};
 
 use crate::flow::Program;
+use crate::server::Definition;
 use crate::transport::{Batch, Change, PartitionProgress, RawRecord, Tick};
 
 /// A partition being read, as the workers need to know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Partition {
     /// Which of the job's sources it belongs to.
     pub(crate) source: usize,
@@ -28,6 +30,8 @@ pub(crate) struct Slice {
     pub(crate) batch: Arc<Batch>,
     /// Which of its records.
     pub(crate) records: std::ops::Range<usize>,
+    /// How many records of its source came before: by that they are shared among the workers.
+    pub(crate) first: usize,
     /// The arrival time of those records that have none of their own.
     pub(crate) arrival_ms: u64,
 }
@@ -61,8 +65,6 @@ pub(crate) struct Epoch {
     pub(crate) partitions: Arc<Vec<Partition>>,
     /// How far they were read at the end of this epoch.
     pub(crate) progress: Vec<PartitionProgress>,
-    /// The largest event time the workers found, by partition.
-    pub(crate) event_ms: Vec<AtomicU64>,
     /// Bytes it holds.
     pub(crate) bytes: usize,
     /// Records it holds.
@@ -79,6 +81,8 @@ pub(crate) struct Epoch {
 pub(crate) struct Launch {
     pub(crate) job: String,
     pub(crate) program: Arc<dyn Program>,
+    /// What it was made from: so it goes to other processes.
+    pub(crate) definition: Arc<Definition>,
     /// The names of all sources there are by then.
     pub(crate) sources: Arc<Vec<String>>,
     /// The job clock by then.
@@ -98,7 +102,7 @@ impl Epoch {
 }
 
 /// A job that ends among those that run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Departure {
     pub(crate) job: String,
     /// The outputs whose rows are final now; none where somebody is to go on with them.

@@ -16,6 +16,7 @@ mod basis;
 pub mod capture;
 pub mod changelog;
 pub mod clock;
+pub mod cluster;
 mod committer;
 pub mod definition;
 pub mod dispatch;

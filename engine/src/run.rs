@@ -5,12 +5,14 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use timely::CommunicationConfig;
 
+use crate::cluster::{Budget, Crew, Loss, Round, lead};
 use crate::committer::{Committer, Office};
-use crate::epoch::{Order, Partition};
+use crate::epoch::Partition;
 use crate::flow::{Job, Limits};
 use crate::gauges::Gauges;
 use crate::halt::Halt;
@@ -21,7 +23,7 @@ use crate::recovery::{needed, recover};
 use crate::settings::Settings;
 use crate::time::{MachineTime, Time};
 use crate::transport::{Transport, TransportError, Writer};
-use crate::worker::{self, Charge, Complete, Failure};
+use crate::worker::{Charge, Failure, Workers};
 
 /// A source of a job and the topic it is read from.
 #[derive(Clone)]
@@ -106,6 +108,9 @@ pub enum RunError {
         /// Why.
         message: String,
     },
+    /// Another process of the cluster is gone; all that are left stop, and begin anew when it is back.
+    #[error("{0}")]
+    Gone(Loss),
     /// A worker panicked, which is our own bug.
     #[error("a worker of job {name:?} failed{}: {message}", part.as_ref().map(|part| format!(" in {part:?}")).unwrap_or_default())]
     Worker {
@@ -127,14 +132,34 @@ impl Run {
     /// A transport failed for good, or no longer has what is needed; progress of another definition was found; what was rebuilt
     /// is not what there was; a worker panicked. What was committed stands.
     pub fn run(self, observe: &mut dyn FnMut(&Report)) -> Result<Report, RunError> {
-        recover(&*self.sink, &self.name, &self.definition, &self.outputs, |start, writer| self.run_from(start, writer, None, observe))
+        let mut budget = Budget::default();
+        loop {
+            let ended = recover(&*self.sink, &self.name, &self.definition, &self.outputs, |start, writer| match self.gather() {
+                Some(crew) => self.run_from(start, writer, crew, None, observe),
+                None => Ok(Report::default()),
+            });
+            match ended {
+                Err(RunError::Gone(loss)) if self.stop.load(Ordering::Relaxed) => tracing::info!(%loss, "stopped"),
+                Err(RunError::Gone(loss)) if loss.asked || budget.spend() => tracing::warn!(%loss, "going on from the progress record"),
+                ended => return ended,
+            }
+        }
     }
 
-    /// Runs the job from where its progress says; `serving` where jobs come and go while it runs.
+    /// Gathers the processes that share the work; `None` if told to stop meanwhile.
+    pub(crate) fn gather(&self) -> Option<Option<Crew>> {
+        let Some(cluster) = &self.settings.cluster else { return Some(None) };
+        let terms = cluster.terms(&self.name, &self.definition, self.settings.workers);
+        lead(cluster, &terms, &self.stop).map(Some)
+    }
+
+    /// Runs the job from where its progress says, with a crew where there are other processes; `serving` where jobs come and go
+    /// while it runs.
     pub(crate) fn run_from(
         &self,
         start: Start,
         writer: Box<dyn Writer>,
+        crew: Option<Crew>,
         serving: Option<Serving>,
         observe: &mut dyn FnMut(&Report),
     ) -> Result<Report, RunError> {
@@ -147,7 +172,16 @@ impl Run {
             Some(Serving { roster, gauges, more }) => (Some(roster), Some(gauges), more),
             None => (None, None, crossbeam_channel::never()),
         };
-        let (guards, workers) = self.start_workers(&complete, gauges.as_ref())?;
+        let charge = self.charge(gauges.as_ref());
+        let Settings { workers, epochs_in_flight, .. } = self.settings;
+        let (builders, round, relays) = match crew {
+            Some(crew) => {
+                let began = Round::begin(crew, workers, &charge.broken, &complete, &halt).map_err(no_thread)?;
+                (began.0, Some(began.1), began.2)
+            }
+            None => (CommunicationConfig::Process(workers).try_build().map_err(no_workers)?.0, None, Vec::new()),
+        };
+        let started = Workers::start(&charge, workers, Some(epochs_in_flight + 2), &complete, builders).map_err(no_workers)?;
         drop(complete);
         let last = start.last().cloned().unwrap_or_default();
         let watcher = (!self.settings.bounded)
@@ -156,12 +190,16 @@ impl Run {
             .map_err(no_thread)?;
         let office = self.office(writer, freed, &halt, &time, gauges.clone());
         let mut committer = Committer::new(office, last, &partitions);
+        let workers = started.outlets().iter().cloned().chain(relays).collect();
         let inlet = Inlet { lanes, partitions, workers, grown, committed };
         let pump = Pump::new(self.settings.clone(), inlet, halt.clone(), time, roster, gauges);
         let pump = std::thread::Builder::new().name("pump".into()).spawn(move || pump.run(&start));
         let pump = pump.map_err(no_thread)?;
         let result = committer.work(&completed, observe);
         halt.end();
+        if result.is_err() {
+            round.iter().for_each(Round::abort);
+        }
         let report = committer.report().clone();
         drop((committer, completed));
         let failed = |what: &str| self.failed(Failure { message: format!("{what} panicked"), ..Failure::default() });
@@ -169,7 +207,8 @@ impl Run {
         if let Some(watcher) = watcher {
             watcher.join().map_err(|_| failed("the look-out for partitions"))?;
         }
-        let workers_ended: Vec<_> = guards.join().into_iter().collect();
+        let workers_ended = started.join();
+        let asked = round.and_then(|round| round.close(report.finished));
         // Where the topics are not what they were, that is why what came of them is not.
         if !matches!(result, Err(RunError::Astray(_))) {
             result?;
@@ -180,7 +219,10 @@ impl Run {
         }
         match workers_ended.into_iter().find_map(Result::err) {
             Some(message) => Err(self.failed(Failure { message, ..Failure::default() })),
-            None => Ok(report),
+            None => match asked {
+                Some(loss) if !report.finished => Err(RunError::Gone(loss)),
+                _ => Ok(report),
+            },
         }
     }
 
@@ -234,27 +276,10 @@ impl Run {
             broken: Arc::default(),
         }
     }
+}
 
-    #[expect(clippy::type_complexity, reason = "used once")]
-    fn start_workers(
-        &self,
-        complete: &Sender<Complete>,
-        gauges: Option<&Arc<Gauges>>,
-    ) -> Result<(timely::communication::WorkerGuards<()>, Vec<(Sender<Order>, std::thread::Thread)>), TransportError> {
-        let charge = self.charge(gauges);
-        let (orders, receivers): (Vec<_>, Vec<_>) = (0..self.settings.workers).map(|_| bounded(self.settings.epochs_in_flight + 2)).unzip();
-        let (say_hello, hello) = unbounded();
-        let complete = complete.clone();
-        let config = timely::Config::process(self.settings.workers);
-        let guards = timely::execute(config, move |worker| {
-            let _ = say_hello.send((worker.index(), std::thread::current()));
-            worker::run(worker, &charge, &receivers[worker.index()], &complete);
-        });
-        let guards = guards.map_err(|e| TransportError::lasting(format!("cannot start the workers: {e}")))?;
-        let mut threads: Vec<_> = hello.iter().take(self.settings.workers).collect();
-        threads.sort_by_key(|(index, _)| *index);
-        Ok((guards, orders.into_iter().zip(threads.into_iter().map(|(_, thread)| thread)).collect()))
-    }
+fn no_workers(error: String) -> TransportError {
+    TransportError::lasting(format!("cannot start the workers: {error}"))
 }
 
 pub(crate) fn no_thread(error: std::io::Error) -> TransportError {

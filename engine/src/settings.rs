@@ -1,12 +1,17 @@
 //! The limits a job runs within. Every one is written down here, with its default and the reason for it.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::cluster::Cluster;
 
 /// How a job runs. All of it has a default.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Timely workers. Default 1: two cores are best left to one worker and the reading and writing around it.
     pub workers: usize,
+    /// The processes that share the work, each with so many workers. Default none: this one alone.
+    pub cluster: Option<Arc<Cluster>>,
     /// How long after its event time a record is still taken, milliseconds. Default 15 min: a line that was cut comes back.
     pub lateness_ms: u64,
     /// How far ahead of its arrival a record's event time may be, milliseconds. Default 5 s: clocks differ by less.
@@ -39,6 +44,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             workers: 1,
+            cluster: None,
             lateness_ms: 15 * 60_000,
             max_skew_ms: 5_000,
             patience_ms: 15 * 30_000,

@@ -6,16 +6,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
+use serde::{Deserialize, Serialize};
+use timely::WorkerConfig;
+use timely::communication::WorkerGuards;
+use timely::communication::allocator::AllocatorBuilder;
 use timely::dataflow::Scope;
+use timely::execute::execute_from;
 use timely::worker::Worker;
 
 use crate::basis::Basis;
 use crate::changelog::{Draft, Opening};
+use crate::cluster::Loss;
 use crate::epoch::{Departure, Epoch, Launch, Order};
-use crate::flow::{Ends, Feed, Flow, Job, Limits, Outbox, Predecessors, Shelf, Site};
+use crate::flow::{Ends, Feed, Flow, Job, Limits, Newest, Outbox, Predecessors, Shelf, Site};
 use crate::gauges::Gauges;
 use crate::profile::Profile;
 
@@ -24,16 +31,29 @@ const PARK: Duration = Duration::from_millis(5);
 
 /// What the workers tell the committer; rows are in order of their moments.
 pub(crate) enum Complete {
-    /// An epoch is complete, and this is what all that is open at its end rests on.
-    Epoch(Arc<Epoch>, Vec<Draft>, Basis),
+    /// An epoch is complete.
+    Epoch(Completed),
     /// The input ended, and these rows came of it.
     End(Vec<Draft>),
     /// A worker panicked.
     Failed(Failure),
+    /// Another process is gone.
+    Lost(Loss),
+}
+
+/// An epoch that is complete.
+pub(crate) struct Completed {
+    pub(crate) epoch: Arc<Epoch>,
+    /// What came of it.
+    pub(crate) rows: Vec<Draft>,
+    /// What all that is open at its end rests on.
+    pub(crate) basis: Basis,
+    /// Largest event times of its records, by place of the partition.
+    pub(crate) newest: Vec<(usize, u64)>,
 }
 
 /// Why a worker panicked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     /// What it said.
     pub(crate) message: String,
@@ -68,6 +88,60 @@ pub(crate) fn run(worker: &mut Worker, charge: &Charge, orders: &Receiver<Order>
     }
 }
 
+/// Where a worker's orders go, and how to wake it.
+pub(crate) type Outlet = (Sender<Order>, Thread);
+
+/// The workers of this process.
+pub(crate) struct Workers {
+    guards: WorkerGuards<()>,
+    outlets: Vec<Outlet>,
+}
+
+impl Workers {
+    /// Starts them; at most so many orders wait for each, if there is a bound.
+    pub(crate) fn start(
+        charge: &Charge,
+        workers: usize,
+        bound: Option<usize>,
+        complete: &Sender<Complete>,
+        builders: Vec<AllocatorBuilder>,
+    ) -> Result<Self, String> {
+        let channel = || bound.map_or_else(unbounded, bounded);
+        let (orders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| channel()).unzip();
+        let (say_hello, hello) = unbounded();
+        let (charge, complete) = (charge.clone(), complete.clone());
+        let guards = execute_from(builders, Box::new(()), WorkerConfig::default(), move |worker| {
+            // Workers are counted through all processes.
+            let place = worker.index() % workers;
+            let _ = say_hello.send((place, std::thread::current()));
+            run(worker, &charge, &receivers[place], &complete);
+        })?;
+        let mut threads: Vec<_> = hello.iter().take(workers).collect();
+        threads.sort_by_key(|(place, _)| *place);
+        Ok(Self { guards, outlets: orders.into_iter().zip(threads.into_iter().map(|(_, thread)| thread)).collect() })
+    }
+
+    /// Where their orders go.
+    pub(crate) fn outlets(&self) -> &[Outlet] {
+        &self.outlets
+    }
+
+    /// Gives all of them an order.
+    pub(crate) fn tell(&self, order: &Order) {
+        for (worker, thread) in &self.outlets {
+            // One that has gone has said why.
+            let _ = worker.send(order.clone());
+            thread.unpark();
+        }
+    }
+
+    /// Waits until all have left.
+    pub(crate) fn join(self) -> Vec<Result<(), String>> {
+        drop(self.outlets);
+        self.guards.join()
+    }
+}
+
 /// What became of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -84,13 +158,12 @@ pub(crate) struct Desk {
     index: usize,
     parts: Vec<Installed>,
     outbox: Outbox,
+    newest: Newest,
     predecessors: Predecessors,
     /// The widest limits of all that was built.
     limits: Limits,
     pending: VecDeque<Arc<Epoch>>,
     complete: Sender<Complete>,
-    /// Records of each source so far, by which they are shared among workers.
-    seen: Vec<usize>,
     /// The last moment taken in; 0 before the first.
     clock: u64,
     gauges: Option<Arc<Gauges>>,
@@ -119,11 +192,11 @@ impl Desk {
             index: worker.index(),
             parts,
             outbox,
+            newest: Newest::default(),
             predecessors,
             limits: charge.limits,
             pending,
             complete,
-            seen: Vec::new(),
             clock: 0,
             gauges,
             profile,
@@ -200,8 +273,8 @@ impl Desk {
     }
 
     fn site(&self, job: &str, sources: &Arc<Vec<String>>, limits: Limits, opening: Opening) -> Site {
-        let (outbox, predecessors) = (Rc::clone(&self.outbox), Rc::clone(&self.predecessors));
-        Site { job: job.to_owned(), sources: Arc::clone(sources), limits, outbox, predecessors, opening }
+        let (outbox, newest, predecessors) = (Rc::clone(&self.outbox), Rc::clone(&self.newest), Rc::clone(&self.predecessors));
+        Site { job: job.to_owned(), sources: Arc::clone(sources), limits, outbox, newest, predecessors, opening }
     }
 
     /// Builds a dataflow.
@@ -296,12 +369,7 @@ impl Desk {
         for moment in &epoch.moments {
             for slice in &moment.slices {
                 let source = epoch.partitions[slice.partition].source;
-                if source >= self.seen.len() {
-                    self.seen.resize(source + 1, 0);
-                }
-                let seen = self.seen[source];
-                self.feeds().filter(|(of, _)| *of == source).for_each(|(_, feed)| feed.take(&epoch, moment, slice, seen));
-                self.seen[source] += slice.records.len();
+                self.feeds().filter(|(of, _)| *of == source).for_each(|(_, feed)| feed.take(&epoch, moment, slice));
             }
             if moment.marks {
                 self.feeds().for_each(|(_, feed)| feed.mark(moment, &epoch));
@@ -330,8 +398,12 @@ impl Desk {
             self.outbox.replace(later);
             ready.sort_by_key(|(time, _)| *time);
             let rows = ready.into_iter().map(|(_, row)| row).collect();
+            let (found, later): (Vec<_>, Vec<_>) = self.newest.take().into_iter().partition(|(time, ..)| *time <= clock);
+            self.newest.replace(later);
+            let newest = found.into_iter().map(|(_, place, event_ms)| (place, event_ms)).collect();
+            let basis = self.basis(clock);
             // Without a committer the job has failed already; the workers are told to stop.
-            let _ = self.complete.send(Complete::Epoch(epoch, rows, self.basis(clock)));
+            let _ = self.complete.send(Complete::Epoch(Completed { epoch, rows, basis, newest }));
             told = true;
         }
         if told {
@@ -374,6 +446,8 @@ impl Desk {
             let rows = self.outbox.borrow_mut().drain(..).map(|(_, row)| row).collect();
             let _ = self.complete.send(Complete::End(rows));
         }
+        // Of one that is not waited for any more nothing is left that would be.
+        self.leave(worker);
     }
 
     /// What the job rests on at a moment: on what is open, and on what may come late.

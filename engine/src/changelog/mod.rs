@@ -24,7 +24,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 use self::succession::History;
 pub(crate) use self::succession::{Opening, Predecessor};
 use crate::basis::{AsOf, Holdings, Ledger, fingerprint};
-use crate::flow::{Changes, Held, Outbox, Site};
+use crate::flow::{Changes, Held, Newest, Outbox, Site};
 use crate::transport::OutputRow;
 
 /// Whether a row may still change.
@@ -158,6 +158,15 @@ pub(crate) fn append<T: ExchangeData>(
         },
         outbox,
     )
+}
+
+/// Brings the largest event times of partitions to worker 0; returns up to which moment that is done (exclusive).
+pub(crate) fn newest(found: Changes<'_, (usize, u64)>, newest: Newest) -> Rc<Cell<u64>> {
+    let logic = move |step: Step<'_, (usize, u64)>, _: &mut Vec<(u64, Draft)>| {
+        let Step::Changes(now, changes) = step else { return };
+        newest.borrow_mut().extend(changes.drain(..).map(|((place, event_ms), _)| (now, place, event_ms)));
+    };
+    deliver(found, "Event times", logic, Outbox::default())
 }
 
 /// What a publisher is told.

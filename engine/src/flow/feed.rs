@@ -8,7 +8,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::core::input::Handle;
@@ -22,7 +21,7 @@ pub(super) type InputHandle<D> = Handle<u64, CapacityContainerBuilder<Vec<(D, u6
 
 /// Takes one source's records into the dataflow.
 pub(crate) trait Feed {
-    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice, first: usize);
+    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice);
     fn mark(&mut self, _moment: &Moment, _epoch: &Epoch) {}
     fn advance(&mut self, to: u64);
 }
@@ -33,6 +32,8 @@ pub(super) struct RecordFeed<T: Clone + 'static, D, E> {
     pub(super) decode: D,
     pub(super) event_ms: E,
     pub(super) rejected: Rc<RefCell<InputHandle<Rejection>>>,
+    /// The largest event time of what was taken of a partition at a moment.
+    pub(super) newest: InputHandle<(usize, u64)>,
     pub(super) limits: Limits,
     /// The job clock when this was built: what was too late then is not of its time.
     pub(super) born: u64,
@@ -41,7 +42,12 @@ pub(super) struct RecordFeed<T: Clone + 'static, D, E> {
 }
 
 /// Records that one worker decodes in a row before the next worker's turn.
-const SHARE: usize = 16;
+pub(crate) const SHARE: usize = 16;
+
+/// The worker that decodes a record, by how many records of its source came before, among so many workers.
+pub(crate) fn share(number: usize, peers: usize) -> usize {
+    number / SHARE % peers
+}
 
 impl<T, D, E> Feed for RecordFeed<T, D, E>
 where
@@ -49,11 +55,11 @@ where
     D: Fn(&Raw<'_>) -> Result<T, Refusal>,
     E: Fn(&T) -> Option<u64>,
 {
-    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice, first: usize) {
+    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice) {
         let clock = moment.tick.clock;
         let mut newest = 0;
         for (number, record) in slice.batch.records[slice.records.clone()].iter().enumerate() {
-            if (first + number) / SHARE % self.peers != self.index {
+            if share(slice.first + number, self.peers) != self.index {
                 continue;
             }
             let raw = raw(epoch, slice, record);
@@ -70,11 +76,14 @@ where
                 Err(refusal) => self.rejected.borrow_mut().send((Rejection::new(&raw, refusal), clock, 1)),
             }
         }
-        epoch.event_ms[slice.partition].fetch_max(newest, Ordering::Relaxed);
+        if newest > 0 {
+            self.newest.send(((slice.partition, newest), clock, 1));
+        }
     }
 
     fn advance(&mut self, to: u64) {
         self.handle.advance_to(to);
+        self.newest.advance_to(to);
     }
 }
 
@@ -93,7 +102,7 @@ where
     T: ExchangeData,
     D: Fn(&Raw<'_>) -> Result<(K, Option<T>), Refusal>,
 {
-    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice, _first: usize) {
+    fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice) {
         if !self.here {
             return;
         }
@@ -130,7 +139,7 @@ pub(super) struct MarkFeed {
 }
 
 impl Feed for MarkFeed {
-    fn take(&mut self, _: &Epoch, _: &Moment, _: &Slice, _: usize) {}
+    fn take(&mut self, _: &Epoch, _: &Moment, _: &Slice) {}
 
     fn mark(&mut self, moment: &Moment, epoch: &Epoch) {
         if !self.here {
@@ -157,7 +166,7 @@ impl Feed for MarkFeed {
 pub(super) struct RejectedFeed(pub(super) Rc<RefCell<InputHandle<Rejection>>>);
 
 impl Feed for RejectedFeed {
-    fn take(&mut self, _: &Epoch, _: &Moment, _: &Slice, _: usize) {}
+    fn take(&mut self, _: &Epoch, _: &Moment, _: &Slice) {}
 
     fn advance(&mut self, to: u64) {
         self.0.borrow_mut().advance_to(to);

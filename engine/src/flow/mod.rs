@@ -14,7 +14,7 @@ use differential_dataflow::{AsCollection, VecCollection};
 use timely::dataflow::Scope;
 use timely::dataflow::operators::Input;
 
-pub(crate) use self::feed::Feed;
+pub(crate) use self::feed::{Feed, SHARE, share};
 use self::feed::{InputHandle, MarkFeed, RecordFeed, RejectedFeed, TableFeed};
 pub use self::record::{Raw, Refusal, RefusalReason, Rejection};
 use crate::basis::AsOf;
@@ -104,6 +104,10 @@ impl Limits {
 /// Rows on their way to the committer, with the moment each came at; worker 0 alone has any.
 pub(crate) type Outbox = Rc<RefCell<Vec<(u64, Draft)>>>;
 
+/// The largest event times found in the records of partitions, each with the moment they entered at and the partition's place;
+/// worker 0 alone has any.
+pub(crate) type Newest = Rc<RefCell<Vec<(u64, usize, u64)>>>;
+
 /// What was published to each output by a job that has ended, for the one that goes on with it.
 pub(crate) type Predecessors = Rc<RefCell<BTreeMap<String, Rc<dyn Predecessor>>>>;
 
@@ -115,6 +119,7 @@ pub(crate) struct Site {
     pub(crate) sources: Arc<Vec<String>>,
     pub(crate) limits: Limits,
     pub(crate) outbox: Outbox,
+    pub(crate) newest: Newest,
     pub(crate) predecessors: Predecessors,
     pub(crate) opening: Opening,
 }
@@ -165,9 +170,11 @@ impl<'scope> Flow<'scope> {
     ) -> Changes<'scope, T> {
         let (handle, stream) = self.scope.new_input();
         let (index, peers) = (self.scope.index(), self.scope.peers());
+        let (newest, found) = self.scope.new_input();
+        self.ends.done.push(changelog::newest(found.as_collection(), Rc::clone(&self.site.newest)));
         let rejected = Rc::clone(&self.rejected);
         let (limits, born) = (self.site.limits, self.site.opening.born);
-        self.add(name, Box::new(RecordFeed { handle, decode, event_ms, rejected, limits, born, index, peers }));
+        self.add(name, Box::new(RecordFeed { handle, decode, event_ms, rejected, newest, limits, born, index, peers }));
         stream.as_collection()
     }
 

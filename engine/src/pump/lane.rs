@@ -162,6 +162,7 @@ impl Lane {
             partition: self.partition,
             batch: Arc::clone(&self.batch),
             records,
+            first: 0,
             arrival_ms: self.arrival_ms,
         })
     }

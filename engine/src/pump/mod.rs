@@ -16,7 +16,6 @@ pub(crate) mod roster;
 mod start;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -59,6 +58,8 @@ pub(crate) struct Pump {
     pub(crate) roster: Option<Roster>,
     /// Where it is told how far reading is, if anybody wants to know.
     pub(crate) gauges: Option<Arc<Gauges>>,
+    /// Records of each source so far, by which they are shared among the workers.
+    seen: Vec<usize>,
 }
 
 /// How the input ended.
@@ -103,8 +104,8 @@ impl Pump {
         gauges: Option<Arc<Gauges>>,
     ) -> Self {
         let Inlet { lanes, partitions, workers, grown, committed } = inlet;
-        let (partitions, observed_ms) = (Arc::new(partitions), Vec::new());
-        Self { settings, lanes, partitions, workers, grown, committed, halt, time, clock: 0, observed_ms, roster, gauges }
+        let (partitions, observed_ms, seen) = (Arc::new(partitions), Vec::new(), Vec::new());
+        Self { settings, lanes, partitions, workers, grown, committed, halt, time, clock: 0, observed_ms, roster, gauges, seen }
     }
 
     /// Runs until the end of the input or until told to stop.
@@ -154,7 +155,7 @@ impl Pump {
 
     /// Hands an epoch to the workers and the committer, once there is room for it.
     /// Returns false if nobody is there to take it any more.
-    fn send(&mut self, moments: Vec<Moment>, replayed: bool, flight: &mut InFlight) -> bool {
+    fn send(&mut self, mut moments: Vec<Moment>, replayed: bool, flight: &mut InFlight) -> bool {
         let records = moments.iter().flat_map(|m| &m.slices).map(|s| s.records.len()).sum();
         let bytes = moments.iter().flat_map(|m| &m.slices).map(Slice::bytes).sum();
         let full =
@@ -167,11 +168,11 @@ impl Pump {
         while let Ok(freed) = self.committed.try_recv() {
             flight.release(freed);
         }
+        self.number(&mut moments);
         let epoch = Arc::new(Epoch {
             moments,
             partitions: Arc::clone(&self.partitions),
             progress: self.lanes.iter().map(Lane::progress).collect(),
-            event_ms: self.lanes.iter().map(|_| AtomicU64::new(0)).collect(),
             bytes,
             records,
             replayed,
@@ -184,6 +185,18 @@ impl Pump {
         self.gauges.iter().for_each(|gauges| gauges.tell(self, flight.epochs, flight.bytes));
         self.tell(&Order::Take(epoch));
         true
+    }
+
+    /// Counts the records of each source.
+    fn number(&mut self, moments: &mut [Moment]) {
+        for slice in moments.iter_mut().flat_map(|moment| &mut moment.slices) {
+            let source = self.partitions[slice.partition].source;
+            if source >= self.seen.len() {
+                self.seen.resize(source + 1, 0);
+            }
+            slice.first = self.seen[source];
+            self.seen[source] += slice.records.len();
+        }
     }
 
     /// Waits for one commit; returns false if there is nobody to commit any more.

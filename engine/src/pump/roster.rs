@@ -10,6 +10,7 @@ use super::{Lane, Pump};
 use crate::epoch::{Departure, Launch, Order, Partition};
 use crate::flow::Program;
 use crate::run::Binding;
+use crate::server::Definition;
 use crate::transport::{Change, Reader, Transport, TransportError};
 
 /// What a server is told to do.
@@ -25,6 +26,8 @@ pub(crate) struct Beginning {
     pub(crate) job: String,
     pub(crate) definition: String,
     pub(crate) program: Arc<dyn Program>,
+    /// What it was made from.
+    pub(crate) text: Arc<Definition>,
     pub(crate) outputs: Vec<String>,
     pub(crate) tell_final: bool,
     /// Partitions of topics that no job has read yet.
@@ -43,12 +46,15 @@ pub(crate) struct NewPartition {
 /// Job and hash of its definition.
 pub(crate) type Version = (String, String);
 
+/// A program and what it was made from.
+pub(crate) type Source = (Arc<dyn Program>, Arc<Definition>);
+
 /// What a server's pump knows of jobs.
 pub(crate) struct Roster {
     /// What it is told.
     pub(crate) commands: Receiver<Command>,
     /// Every job that the progress records name.
-    pub(crate) known: BTreeMap<Version, Arc<dyn Program>>,
+    pub(crate) known: BTreeMap<Version, Source>,
     /// The topics, by number.
     pub(crate) sources: Arc<Vec<String>>,
     /// What changed since the last epoch.
@@ -79,7 +85,7 @@ impl Pump {
     }
 
     fn begin(&mut self, beginning: Beginning) {
-        let Beginning { job, definition, program, outputs, tell_final, partitions } = beginning;
+        let Beginning { job, definition, program, text, outputs, tell_final, partitions } = beginning;
         let mut topics: BTreeMap<String, Watched> = BTreeMap::new();
         for partition in partitions {
             self.add_partition(partition, &mut topics);
@@ -89,7 +95,7 @@ impl Pump {
             topics.into_values().for_each(|topic| drop(roster.lookout.send(topic)));
         }
         self.note(Change { clock: self.clock, job: job.clone(), began: Some(definition), tell_final, outputs, closed: Vec::new() });
-        self.launch(job, program, self.clock, self.clock, tell_final);
+        self.launch(job, (program, text), self.clock, self.clock, tell_final);
     }
 
     /// Reads a partition from now on, and notes it among those of its topic.
@@ -114,9 +120,10 @@ impl Pump {
         self.roster.iter_mut().for_each(|roster| roster.changes.push(change.clone()));
     }
 
-    fn launch(&self, job: String, program: Arc<dyn Program>, at: u64, born: u64, tell_final: bool) {
+    fn launch(&self, job: String, (program, definition): Source, at: u64, born: u64, tell_final: bool) {
         let Some(roster) = &self.roster else { return };
-        self.tell(&Order::Begin(Arc::new(Launch { job, program, sources: Arc::clone(&roster.sources), at, born, tell_final })));
+        let sources = Arc::clone(&roster.sources);
+        self.tell(&Order::Begin(Arc::new(Launch { job, program, definition, sources, at, born, tell_final })));
     }
 
     /// Repeats at a moment what a progress record says of jobs.
@@ -130,7 +137,7 @@ impl Pump {
                     TransportError::lasting(format!("job {:?} ran here once and its definition is not known any more", change.job))
                         .hint("The catalogue of jobs does not belong to this store: bring the right one, or give the server another name.")
                 })?;
-                self.launch(change.job.clone(), Arc::clone(program), at, change.clock, change.tell_final);
+                self.launch(change.job.clone(), program.clone(), at, change.clock, change.tell_final);
             }
         }
         Ok(())

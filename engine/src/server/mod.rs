@@ -35,6 +35,7 @@ use self::differences::differences;
 pub use self::door::{Door, DoorError, Extension, Pace, Tls, TlsError};
 pub use self::http::{Bound, listen};
 pub use self::state::State;
+pub(crate) use self::supervise::Idle;
 use crate::definition::Problems;
 use crate::epoch::Departure;
 use crate::flow::Program;
@@ -215,23 +216,26 @@ impl Server {
         if before.is_some() {
             desk.end(&prepared.job, Vec::new());
         }
-        self.begin(&desk, &prepared, submission.tell_final, partitions);
+        self.begin(&desk, &prepared, submission.tell_final, partitions)?;
         tracing::info!(job = entry.job, definition = entry.definition, "submitted");
         Ok(JobView { entry, outputs: prepared.outputs.clone() })
     }
 
     /// Tells the pump to let a job begin; without one the catalogue tells the next.
-    fn begin(&self, desk: &Desk, prepared: &Prepared, tell_final: bool, partitions: Vec<NewPartition>) {
+    fn begin(&self, desk: &Desk, prepared: &Prepared, tell_final: bool, partitions: Vec<NewPartition>) -> Result<(), ServerError> {
         self.beginning.store(true, Ordering::Relaxed);
         let Prepared { job, definition, program, outputs, .. } = prepared;
+        let text = desk.text(job, definition)?;
         desk.order(Command::Begin(Beginning {
             job: job.clone(),
             definition: definition.clone(),
             program: Arc::clone(program),
+            text,
             outputs: outputs.clone(),
             tell_final,
             partitions,
         }));
+        Ok(())
     }
 
     /// Every output has one job that writes it, or is to when it is resumed.
@@ -294,7 +298,7 @@ impl Server {
         let partitions = desk.new_partitions(&*self.config.source, &prepared.sources)?;
         desk.catalogue.turn(job, State::Submitted, None)?;
         // What became final meanwhile is news to who reads its outputs.
-        self.begin(&desk, &prepared, true, partitions);
+        self.begin(&desk, &prepared, true, partitions)?;
         tracing::info!(job, "resumed");
         self.view(&mut desk, job)
     }
@@ -406,6 +410,12 @@ impl Server {
 impl Desk {
     fn entry(&self, job: &str) -> Result<Entry, ServerError> {
         self.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))
+    }
+
+    /// A version's definition as it was submitted.
+    fn text(&self, job: &str, definition: &str) -> Result<Arc<Definition>, ServerError> {
+        let found = self.catalogue.definition(job, definition)?;
+        found.map(Arc::new).ok_or_else(|| ServerError::NoJob(job.to_owned()))
     }
 
     /// Tells the pump; without one the catalogue tells the next.

@@ -3,27 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, unbounded};
 
 use super::{Config, Prepared, Server, State};
+use crate::cluster::Budget;
 use crate::flow::{Flow, Job};
 use crate::plan::REJECTED;
 use crate::pump::Start;
-use crate::pump::roster::{Command, Roster, Version};
+use crate::pump::roster::{Command, Roster, Source, Version};
 use crate::recovery::recover;
 use crate::run::{Binding, Report, Run, RunError, Serving};
 use crate::settings::Settings;
 use crate::transport::{Progress, TransportError, Writer};
 
-/// A server that fails more often than this within [`BUDGET_SPAN`] gives up, unless a job was at fault and is out.
-const BUDGET: usize = 5;
-/// See [`BUDGET`].
-const BUDGET_SPAN: Duration = Duration::from_secs(600);
-
 /// Nothing of its own: what a server does, its jobs do.
-struct Idle;
+pub(crate) struct Idle;
 
 impl Job for Idle {
     fn build(&self, _: &mut Flow<'_>) {}
@@ -36,7 +31,7 @@ impl Server {
     /// A transport failed for good, or workers panicked again and again. What was committed stands.
     pub fn run(&self) -> Result<(), RunError> {
         let Config { name, identity, sink, stop, .. } = &self.config;
-        let mut failures: Vec<Instant> = Vec::new();
+        let mut budget = Budget::default();
         loop {
             let result = recover(&**sink, name, identity, &[REJECTED.to_owned()], |start, writer| {
                 let result = self.run_once(start, writer);
@@ -44,12 +39,17 @@ impl Server {
                 result
             });
             let Err(error) = result else { return Ok(()) };
-            let RunError::Worker { message, jobs, .. } = &error else { return Err(error) };
-            tracing::error!(%error, ?jobs, "the workers stopped; going on from the progress record");
-            let out = self.fail(jobs, message);
-            failures.retain(|at| at.elapsed() < BUDGET_SPAN);
-            failures.push(Instant::now());
-            if stop.load(Ordering::Relaxed) || (!out && failures.len() > BUDGET) {
+            let stopped = stop.load(Ordering::Relaxed);
+            // Whether it is to be expected, or somebody is at fault and out.
+            let excused = match &error {
+                // All that was committed stands.
+                RunError::Gone(_) if stopped => return Ok(()),
+                RunError::Gone(loss) => loss.asked,
+                RunError::Worker { message, jobs, .. } => self.fail(jobs, message),
+                _ => return Err(error),
+            };
+            tracing::error!(%error, "the workers stopped; going on from the progress record");
+            if stopped || !(excused || budget.spend()) {
                 return Err(error);
             }
             self.gauges.change(|figures| figures.restarts += 1);
@@ -64,13 +64,14 @@ impl Server {
 
     /// One pool of workers, from the progress record on.
     fn run_once(&self, start: Start, mut writer: Box<dyn Writer>) -> Result<Report, RunError> {
+        let Some(crew) = self.as_run(&BTreeMap::new()).gather() else { return Ok(Report::default()) };
         let known = self.recall(&start)?;
         let running: BTreeSet<Version> = start.last().map(versions).unwrap_or_default();
         let outputs: Vec<String> = running.iter().filter_map(|version| known.get(version)).flat_map(|p| p.outputs.clone()).collect();
         writer.add_outputs(&outputs)?;
         let topics: BTreeMap<String, bool> = known.values().flat_map(|prepared| prepared.sources.clone()).collect();
         let (order, commands) = unbounded();
-        let programs = known.iter().map(|(version, prepared)| (version.clone(), Arc::clone(&prepared.program))).collect();
+        let programs = self.programs(&known)?;
         let (lookout, more) = unbounded();
         let roster = Roster {
             commands,
@@ -87,7 +88,7 @@ impl Server {
         });
         self.reconcile(order, topics, &running)?;
         let serving = Serving { roster, gauges: Arc::clone(&self.gauges), more };
-        run.run_from(start, writer, Some(serving), &mut |_| self.confirm())
+        run.run_from(start, writer, crew, Some(serving), &mut |_| self.confirm())
     }
 
     /// The server as the runtime sees it: a job that does nothing itself.
@@ -130,6 +131,16 @@ impl Server {
         Ok(known)
     }
 
+    /// What every version is made of, for the pump.
+    fn programs(&self, known: &BTreeMap<Version, Arc<Prepared>>) -> Result<BTreeMap<Version, Source>, TransportError> {
+        let desk = self.lock();
+        let program = |(version, prepared): (&Version, &Arc<Prepared>)| {
+            let text = desk.text(&version.0, &version.1).map_err(|error| TransportError::lasting(error.to_string()))?;
+            Ok((version.clone(), (Arc::clone(&prepared.program), text)))
+        };
+        known.iter().map(program).collect()
+    }
+
     /// Tells the pump how what is to run differs from what ran.
     fn reconcile(&self, order: Sender<Command>, topics: BTreeMap<String, bool>, running: &BTreeSet<Version>) -> Result<(), TransportError> {
         let mut desk = self.lock();
@@ -152,8 +163,7 @@ impl Server {
             let prepared = self.prepared(&mut desk, &entry.job, &entry.definition);
             let begun = prepared.and_then(|prepared| {
                 let partitions = desk.new_partitions(&*self.config.source, &prepared.sources)?;
-                self.begin(&desk, &prepared, entry.tell_final, partitions);
-                Ok(())
+                self.begin(&desk, &prepared, entry.tell_final, partitions)
             });
             if let Err(error) = begun {
                 tracing::error!(job = entry.job, %error, "the job cannot begin");

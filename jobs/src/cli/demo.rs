@@ -10,6 +10,7 @@ use engine::transport::{Batch, Position, TopicStore};
 use indicatif::HumanCount;
 use serde_json::Value;
 
+use super::processes::Processes;
 use super::run::Run;
 use super::store::{Store, explain};
 use super::{Outcome, say};
@@ -48,7 +49,18 @@ impl Demo {
         }
         let store = || Store { local: Some(self.local.clone()), brokers: Vec::new() };
         let (job, input) = ("city".to_owned(), Some(self.input.clone()));
-        Run { job, input, output: None, store: store(), city: None, workers: 1, bounded: true, json: false }.run()?;
+        Run {
+            job,
+            input,
+            output: None,
+            store: store(),
+            city: None,
+            workers: 1,
+            processes: Processes::default(),
+            bounded: true,
+            json: false,
+        }
+        .run()?;
         let store = store().require()?;
         let file = self.local.display();
         say(&format!(

@@ -85,6 +85,7 @@ pub(super) fn explain_failure(error: engine::RunError) -> anyhow::Error {
         engine::RunError::Astray(_) => {
             "Its state cannot be had again, for this program works otherwise than the one that ran it. Give the job another name."
         }
+        engine::RunError::Gone(_) => "It was lost too often. See why it ends; what was committed stands, and all go on from there.",
         engine::RunError::Work { .. } => "What was committed stands; started again, it goes on from there.",
         engine::RunError::Worker { .. } => "This is a bug; the lines above say where. What was committed stands.",
     };

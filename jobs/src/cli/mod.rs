@@ -27,6 +27,7 @@ mod job;
 mod log;
 #[cfg(feature = "vision")]
 mod perceive;
+mod processes;
 mod progress;
 mod remote;
 mod run;
@@ -98,6 +99,7 @@ enum Command {
 pub fn run(cli: &Cli) -> ExitCode {
     match &cli.command {
         Command::Serve(_) => log::begin("info", false),
+        Command::Run(command) if command.processes.are_named() => log::begin("warn,engine::cluster=info", false),
         Command::Dispatch(command) => log::begin("warn,engine::dispatch=info", command.json),
         _ => log::begin("warn", false),
     }

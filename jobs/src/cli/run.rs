@@ -6,17 +6,20 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use engine::cluster::{Cluster, Follower};
 use engine::plan::Plan;
 use engine::transport::Transport;
 use engine::transport::file::FileTransport;
 use engine::{Binding, Report, Settings};
 use schemas::{City, Duration};
 
+use super::processes::Processes;
 use super::progress::Progress;
 use super::store::{Store, as_transport};
 use super::{Outcome, job};
 use crate::catalogue::{Context, Step};
 use crate::dataflow::Dataflow;
+use crate::shared::identity;
 
 /// The fields of a recording's lines that tell when they arrived, the best first.
 pub(super) const ARRIVAL_FIELDS: &[&str] = &["received_ms", "at_ms"];
@@ -31,7 +34,8 @@ pub(super) const ARRIVAL_FIELDS: &[&str] = &["received_ms", "at_ms"];
   giaolo run city --input recording/ --output results/         files in, changelogs out
   giaolo run city --input recording/ --local city.db           results and progress in one file
   giaolo run my-job.yaml --brokers kafka1:9092,kafka2:9092     live, exactly once
-  giaolo run my-job.yaml --local city.db --bounded             what is there now, then stop")]
+  giaolo run my-job.yaml --local city.db --bounded             what is there now, then stop
+  giaolo run my-job.yaml --brokers kafka1:9092 --hosts hosts --process 0       on several machines: there --process 1, 2, …")]
 pub(super) struct Run {
     /// A definition: a path, or the name of a ready job
     #[arg(value_name = "JOB")]
@@ -40,16 +44,18 @@ pub(super) struct Run {
     #[arg(long, value_name = "DIR")]
     pub(super) input: Option<PathBuf>,
     /// A folder for what comes out, one file a topic
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["local", "brokers"])]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["local", "brokers", "hosts"])]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
     pub(super) store: Store,
     /// The city file, instead of the one the job names [default: city.json of the recording, if there is one]
     #[arg(long, value_name = "FILE")]
     pub(super) city: Option<PathBuf>,
-    /// Threads that share the work
+    /// Threads that share the work, in each process
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) workers: u16,
+    #[command(flatten)]
+    pub(super) processes: Processes,
     /// Read to the end that is there and finish, instead of waiting for more
     #[arg(long)]
     pub(super) bounded: bool,
@@ -61,6 +67,13 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let (text, plan) = job::plan(&self.job)?;
+        let cluster = self.cluster(&plan, text.directory.as_deref())?;
+        if cluster.as_ref().is_some_and(|cluster| !cluster.leads()) {
+            let city = self.city(&plan, text.directory.as_deref())?;
+            let settings = Settings { cluster, ..self.settings(&plan) };
+            follower(plan, city, settings, job::stop_on_signals()?).run().map_err(job::explain_failure)?;
+            return Ok(Outcome::Well);
+        }
         let store = self.store.open()?;
         let source: Arc<dyn Transport> = match (&self.input, &store) {
             (Some(folder), _) => Arc::new(FileTransport::new(folder, ARRIVAL_FIELDS)),
@@ -78,13 +91,25 @@ impl Run {
             return super::perceive::run(plan, text.directory.as_deref(), source, sink, settings, self.json, self.whereabouts().as_str());
         }
         let city = self.city(&plan, text.directory.as_deref())?;
-        let settings = self.settings(&plan);
+        let settings = Settings { cluster, ..self.settings(&plan) };
         let mut progress = Progress::new(self.json, self.input.as_deref());
         let run = engine_run(plan, city, source, sink, settings, job::stop_on_signals()?);
         let report = run.run(&mut |report| progress.tell(report));
         let report = report.map_err(job::explain_failure)?;
         progress.finish(&report, self.whereabouts().as_str());
         Ok(Outcome::Well)
+    }
+
+    /// The processes that share the work, if there are any.
+    fn cluster(&self, plan: &Plan<Step>, directory: Option<&Path>) -> anyhow::Result<Option<Arc<Cluster>>> {
+        if !self.processes.are_named() {
+            return Ok(None);
+        }
+        #[cfg(feature = "vision")]
+        if super::perceive::perceives(plan)? {
+            bail!("a job that perceives is not shared among processes (hint: run one job for each part of the cameras)");
+        }
+        self.processes.join(format!("on map {}", identity(Some(&self.city(plan, directory)?))))
     }
 
     fn settings(&self, plan: &Plan<Step>) -> Settings {
@@ -143,6 +168,19 @@ pub(super) fn engine_run(
         sources: plan.sources.iter().map(bind).collect(),
         sink,
         outputs: plan.written(),
+        settings,
+        stop,
+        job: Arc::new(Dataflow { context: Context { city: Arc::new(city), lateness: Duration::from_ms(plan.lateness_ms) }, plan }),
+    }
+}
+
+/// A process that does its share of a plan, as it is told.
+fn follower(plan: Plan<Step>, city: City, settings: Settings, stop: Arc<AtomicBool>) -> Follower {
+    Follower {
+        name: plan.job.clone(),
+        definition: plan.hash.clone(),
+        sources: plan.sources.iter().map(|source| source.name.clone()).collect(),
+        host: None,
         settings,
         stop,
         job: Arc::new(Dataflow { context: Context { city: Arc::new(city), lateness: Duration::from_ms(plan.lateness_ms) }, plan }),

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use clap::Args;
 use engine::Settings;
+use engine::cluster::Follower;
 use engine::server::{Config, Door, Pace, Server, Tls, listen};
 
+use super::processes::Processes;
 use super::remote::DEFAULT_ADDRESS;
 use super::run::read_city;
 use super::store::{Store, as_transport};
@@ -26,6 +28,8 @@ use crate::shared::{TrafficHost, identity};
 #[command(after_help = "Examples:
   giaolo serve --local city.db --city city.json           on a store in one file
   giaolo serve --brokers kafka1:9092 --city city.json     on Kafka
+  giaolo serve --brokers kafka1:9092 --city city.json --hosts hosts --process 0
+                                                          on several machines: there --process 1, 2, …
   giaolo submit city                                      then, from another terminal
   giaolo list
   curl -s localhost:7400/metrics
@@ -58,9 +62,11 @@ pub(super) struct Serve {
     /// The most requests a second of one name, in the long run; at once, four times as many
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     requests_per_second: u32,
-    /// Threads that share the work
+    /// Threads that share the work, in each process
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
+    #[command(flatten)]
+    processes: Processes,
     /// The file in which submitted jobs are kept [default: beside the store in one file, else giaolo-jobs.db]
     #[arg(long, value_name = "FILE")]
     catalogue: Option<PathBuf>,
@@ -74,18 +80,26 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
-        let store = self.store.require()?;
         let city = self.city.as_deref().map(read_city).transpose()?.map(Arc::new);
+        let cluster = self.processes.join(format!("remembering {} min", self.remember))?;
+        let definition = format!("server {}", identity(city.as_deref()));
+        let settings = Settings { workers: usize::from(self.workers), cluster, ..Settings::default() };
+        let host = TrafficHost { city, remember_ms: self.remember * 60_000 };
+        if settings.cluster.as_ref().is_some_and(|cluster| !cluster.leads()) {
+            let (host, stop) = (Arc::new(host), job::stop_on_signals()?);
+            Follower::of_server(self.name.clone(), definition, host, settings, stop).run().map_err(job::explain_failure)?;
+            return Ok(Outcome::Well);
+        }
+        let store = self.store.require()?;
         let config = Config {
             name: self.name.clone(),
-            identity: format!("server {}", identity(city.as_deref())),
+            identity: definition,
             source: as_transport(&store),
             sink: as_transport(&store),
-            settings: Settings { workers: usize::from(self.workers), ..Settings::default() },
+            settings,
             catalogue: self.catalogue.clone().unwrap_or_else(|| self.store.beside("jobs")),
             stop: job::stop_on_signals()?,
         };
-        let host = TrafficHost { city, remember_ms: self.remember * 60_000 };
         let server = Server::open(config, Arc::new(host)).map_err(super::store::explain)?;
         let door = self.door()?;
         let scheme = if door.tls.is_some() { "https" } else { "http" };

@@ -1,0 +1,346 @@
+//! More than one process: the program started several times over a hosts file, killed here and there, says what it says alone.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+
+use city::Random;
+use city::broker::Broker;
+use engine::transport::kafka::{KafkaConfig, KafkaTransport};
+use engine::transport::local::LocalTransport;
+use engine::transport::{Batch, Position, Transport};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The recording that comes with the program.
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo");
+const CITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/city.json");
+const TABLES: [&str; 3] = ["sightings", "journeys", "alerts"];
+/// What has not come about by then never will.
+const MOST: Duration = Duration::from_secs(120);
+
+fn giaolo(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_giaolo")).args(arguments).output().unwrap()
+}
+
+/// Addresses nobody listens at just now, in a file.
+fn hosts(folder: &Path, processes: usize) -> PathBuf {
+    let held: Vec<TcpListener> = (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let lines: Vec<String> = held.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect();
+    let path = folder.join(format!("hosts-{processes}-{}", lines[0].rsplit(':').next().unwrap()));
+    fs::write(&path, lines.join("\n")).unwrap();
+    path
+}
+
+/// A process that is killed when it is not wanted any more.
+struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    fn start(log: &Path, arguments: &[String]) -> Self {
+        let errors = File::options().create(true).append(true).open(log).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_giaolo"));
+        Self { child: command.args(arguments).stdout(Stdio::null()).stderr(errors).spawn().unwrap(), log: log.to_owned() }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits until it ends well.
+    fn finish(&mut self) {
+        let began = Instant::now();
+        while !self.has_ended() {
+            assert!(began.elapsed() < MOST, "it does not end: {}", self.said());
+            sleep(Duration::from_millis(10));
+        }
+        assert!(self.child.wait().unwrap().success(), "{}", self.said());
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The job `city` over a recording, in so many processes.
+struct Run {
+    folder: TempDir,
+    hosts: PathBuf,
+    arguments: Vec<String>,
+    processes: Vec<Process>,
+}
+
+impl Run {
+    fn start(processes: usize, workers: usize, place: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let workers = workers.to_string();
+        let arguments = [&["run", "city", "--city", CITY, "--workers", &workers], place].concat();
+        let arguments = arguments.into_iter().map(str::to_owned).collect();
+        let hosts = hosts(folder.path(), processes);
+        let mut run = Self { folder, hosts, arguments, processes: Vec::new() };
+        run.processes = (0..processes).map(|process| run.process(process)).collect();
+        run
+    }
+
+    fn process(&self, process: usize) -> Process {
+        let place = ["--hosts".to_owned(), self.hosts.to_str().unwrap().to_owned(), "--process".to_owned(), process.to_string()];
+        Process::start(&self.folder.path().join(format!("log-{process}")), &[&self.arguments[..], &place].concat())
+    }
+
+    fn finish(&mut self) {
+        self.processes.iter_mut().for_each(Process::finish);
+    }
+}
+
+/// All rows of the tables, each with how often it stands there.
+fn rows(place: &dyn Transport) -> BTreeMap<String, usize> {
+    let mut rows = BTreeMap::new();
+    for topic in TABLES {
+        for partition in place.partitions(topic).unwrap_or_default() {
+            let mut reader = place.reader(topic, partition, 0).unwrap();
+            let mut position = Position::More;
+            while position == Position::More {
+                let mut batch = Batch::default();
+                position = reader.read(1 << 20, &mut batch).unwrap();
+                for record in &batch.records {
+                    let row = format!("{topic} {}", String::from_utf8_lossy(batch.value(record).unwrap()));
+                    *rows.entry(row).or_default() += 1;
+                }
+            }
+        }
+    }
+    rows
+}
+
+/// Holds rows to those of a run that was alone: all of them, once each, and so every revision.
+fn hold(found: &BTreeMap<String, usize>, what: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("alone.db");
+    let alone = giaolo(&["run", "city", "--city", CITY, "--input", DEMO, "--local", store.to_str().unwrap()]);
+    assert!(alone.status.success(), "{}", String::from_utf8_lossy(&alone.stderr));
+    let expected = rows(&LocalTransport::open(&store).unwrap());
+    assert!(expected.len() > 10_000 && expected.values().all(|times| *times == 1));
+    let differs = expected.iter().find(|(row, times)| found.get(*row) != Some(times));
+    assert_eq!(differs, None, "{what}: a row is missing, or stands there more than once");
+    assert_eq!(found.len(), expected.len(), "{what}: there are rows that a run alone does not have");
+}
+
+#[test]
+fn two_processes_say_what_one_says() {
+    for workers in [1, 2] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("city.db");
+        Run::start(2, workers, &["--input", DEMO, "--local", store.to_str().unwrap()]).finish();
+        hold(&rows(&LocalTransport::open(&store).unwrap()), &format!("2 processes, {workers} workers each"));
+    }
+}
+
+/// Kills processes again and again, goes on with others of another number, and lets the last finish.
+fn killed(place: &[&str], kills: usize, seed: u64) {
+    let mut random = Random::of(seed, 5);
+    let mut left = kills;
+    while left > 0 {
+        let (processes, workers) = [(1, 1), (1, 2), (2, 1), (2, 2)][random.range(0, 3) as usize];
+        let mut run = Run::start(processes, workers, place);
+        // Some die alone, and are started again; then all die together, in no order.
+        for _ in 0..random.range(0, 2).min(left as i64) {
+            sleep(Duration::from_millis(random.range(100, 900) as u64));
+            let who = random.range(0, processes as i64 - 1) as usize;
+            if run.processes[0].has_ended() {
+                break;
+            }
+            drop(run.processes.remove(who));
+            let again = run.process(who);
+            run.processes.insert(who, again);
+            left -= 1;
+        }
+        sleep(Duration::from_millis(random.range(100, 900) as u64));
+        left = left.saturating_sub(1);
+    }
+    Run::start(2, 1, place).finish();
+}
+
+fn killed_on_a_local_store(kills: usize, seed: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("city.db");
+    killed(&["--input", DEMO, "--local", store.to_str().unwrap()], kills, seed);
+    hold(&rows(&LocalTransport::open(&store).unwrap()), &format!("seed {seed}"));
+}
+
+#[test]
+fn whoever_is_killed_nothing_is_lost_or_repeated_on_a_local_store() {
+    killed_on_a_local_store(8, 1);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn many_kills_on_a_local_store() {
+    (2..12).for_each(|seed| killed_on_a_local_store(30, seed));
+}
+
+fn killed_on_kafka(kills: usize, seed: u64) {
+    let broker = match Broker::start() {
+        Ok(broker) => broker,
+        Err(skipped) => return println!("{skipped}"),
+    };
+    let brokers = broker.brokers();
+    let fed = giaolo(&["feed", DEMO, "--brokers", &brokers, "--partitions", "4"]);
+    assert!(fed.status.success(), "{}", String::from_utf8_lossy(&fed.stderr));
+    killed(&["--brokers", &brokers, "--bounded"], kills, seed);
+    let place: Arc<dyn Transport> = Arc::new(KafkaTransport::new(KafkaConfig { brokers, ..KafkaConfig::default() }).unwrap());
+    hold(&rows(place.as_ref()), &format!("seed {seed} on Kafka"));
+}
+
+#[test]
+fn whoever_is_killed_nothing_is_lost_or_repeated_on_kafka() {
+    killed_on_kafka(5, 21);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn many_kills_on_kafka() {
+    killed_on_kafka(40, 22);
+}
+
+/// The first frames of the recording in two halves, as if the last came now.
+fn just_now(folder: &Path) -> [PathBuf; 2] {
+    let file = flate2::read::GzDecoder::new(File::open(format!("{DEMO}/observations.ndjson.gz")).unwrap());
+    let read = |line: std::io::Result<String>| serde_json::from_str::<Value>(&line.unwrap()).unwrap();
+    let mut lines: Vec<Value> = BufReader::new(file).lines().take(30_000).map(read).collect();
+    let now_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let late_ms = now_ms - lines.last().unwrap()["received_ms"].as_i64().unwrap();
+    for line in &mut lines {
+        for field in ["at_ms", "received_ms"] {
+            line[field] = (line[field].as_i64().unwrap() + late_ms).into();
+        }
+    }
+    [0, 1].map(|half| {
+        let path = folder.join(format!("half-{half}"));
+        fs::create_dir(&path).unwrap();
+        let text: Vec<String> = lines.chunks(15_000).nth(half).unwrap().iter().map(Value::to_string).collect();
+        fs::write(path.join("observations.ndjson"), text.join("\n")).unwrap();
+        if half == 0 {
+            ["signals", "hotlist"].iter().for_each(|topic| fs::write(path.join(topic).with_extension("ndjson"), "").unwrap());
+        }
+        path
+    })
+}
+
+/// Asks a server until it says something.
+fn until(address: &str, arguments: &[&str], wanted: &str) {
+    let began = Instant::now();
+    loop {
+        let output = giaolo(&[arguments, &["--server", address]].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() && text.contains(wanted) {
+            return;
+        }
+        assert!(began.elapsed() < MOST, "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_server_of_two_processes_goes_on_when_its_follower_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (store, hosts) = (at("city.db"), hosts(folder.path(), 2));
+    let feed = |half: &Path| {
+        let fed = giaolo(&["feed", half.to_str().unwrap(), "--local", &store, "--partitions", "4"]);
+        assert!(fed.status.success(), "{}", String::from_utf8_lossy(&fed.stderr));
+    };
+    let [first, second] = just_now(folder.path());
+    feed(&first);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let start = |process: usize| {
+        let process = process.to_string();
+        let store = ["--local", &store, "--city", CITY, "--listen", &port];
+        let arguments = [&["serve"], &store[..], &["--hosts", hosts.to_str().unwrap(), "--process", &process]].concat();
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        Process::start(&folder.path().join(format!("log-{process}")), &arguments)
+    };
+    // It waits for the leader, and the leader for it.
+    let follower = start(1);
+    let began = Instant::now();
+    while !follower.said().contains("waiting for process 0") {
+        assert!(began.elapsed() < MOST, "{}", follower.said());
+        sleep(Duration::from_millis(10));
+    }
+    let leader = start(0);
+    until(&port, &["submit", "city"], "city is ");
+    until(&port, &["list"], "city  running");
+    let sightings = || rows(&LocalTransport::open(&store).unwrap()).keys().filter(|row| row.starts_with("sightings ")).count();
+    let wait = |more_than: usize| {
+        let began = Instant::now();
+        while sightings() <= more_than {
+            assert!(began.elapsed() < MOST, "no more than {more_than} sightings:\n{}", leader.said());
+            sleep(Duration::from_millis(50));
+        }
+    };
+    wait(100);
+    drop(follower);
+    let follower = start(1);
+    let before = sightings();
+    feed(&second);
+    wait(before + 100);
+    assert!(leader.said().contains("process 1 at"), "{}", leader.said());
+    until(&port, &["stop", "city"], "city is stopped");
+    drop((leader, follower));
+}
+
+/// What the program says that cannot work as it was started.
+fn refused(arguments: &[&str]) -> String {
+    let output = giaolo(arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("(hint: ") && !text.contains("panicked"), "{text}");
+    text
+}
+
+#[test]
+fn what_does_not_go_together_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let (pair, store) = (path(&hosts(folder.path(), 2)), path(&folder.path().join("city.db")));
+    let run = |more: &[&str]| refused(&[&["run", "city", "--city", CITY, "--input", DEMO, "--local", &store], more].concat());
+    assert!(run(&["--hosts", "nowhere", "--process", "0"]).contains("the hosts file \"nowhere\" could not be read"));
+    assert!(run(&["--hosts", &pair, "--process", "2"]).contains("there is no process 2"));
+    let wrong = path(&folder.path().join("wrong"));
+    fs::write(&wrong, "127.0.0.1\n").unwrap();
+    assert!(run(&["--hosts", &wrong, "--process", "0"]).contains("wrong:1: \"127.0.0.1\" is no host:port"));
+    fs::write(&wrong, "192.0.2.1:7401\n").unwrap();
+    assert!(run(&["--hosts", &wrong, "--process", "0"]).contains("no address of this machine"));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    fs::write(&wrong, taken.local_addr().unwrap().to_string()).unwrap();
+    assert!(run(&["--hosts", &wrong, "--process", "0"]).contains("another program has the port"));
+    assert_eq!(giaolo(&["run", "city", "--hosts", &pair]).status.code(), Some(2));
+
+    let arguments = ["run", "city", "--city", CITY, "--input", DEMO, "--local", &store, "--hosts", &pair, "--process", "0"];
+    let leader = Process::start(&folder.path().join("log"), &arguments.map(str::to_owned));
+    let follow = |job: &str, more: &[&str]| refused(&[&["run", job, "--city", CITY, "--hosts", &pair, "--process", "1"], more].concat());
+    assert!(follow("city", &["--workers", "2"]).contains("another number of workers: 1, here it is 2"));
+    assert!(follow("hotlist", &[]).contains("another task: city "));
+    // The same program, but for a byte: another build.
+    let other = folder.path().join("giaolo");
+    fs::copy(env!("CARGO_BIN_EXE_giaolo"), &other).unwrap();
+    std::io::Write::write_all(&mut File::options().append(true).open(&other).unwrap(), b"\n").unwrap();
+    let output = Command::new(&other).args(["run", "city", "--city", CITY, "--hosts", &pair, "--process", "1"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && text.contains("process 0 has another program: "), "{text}");
+    assert!(leader.said().contains("refused: "), "{}", leader.said());
+}
