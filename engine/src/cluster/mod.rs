@@ -13,7 +13,7 @@
 //!
 //! A *round* is the life of one dataflow. Whoever loses anybody hangs up, by which the round ends for all; the leader gathers
 //! everybody anew and goes on from the progress record. That it is the only one is not seen to here: it becomes the one
-//! writer of the outputs as any other process does ([`recovery`](crate::recovery)).
+//! writer of the outputs as any other process does (`engine/src/recovery.rs`).
 //!
 //! What goes between processes is neither encrypted nor authenticated: it belongs on a private network.
 
