@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use timely::CommunicationConfig;
 
-use crate::cluster::{Budget, Crew, Loss, Round, lead};
+use crate::cluster::{Budget, Cluster, Crew, Loss, Round, Terms, dismiss, lead};
 use crate::committer::{Committer, Office};
 use crate::epoch::Partition;
 use crate::flow::{Job, Limits};
@@ -141,16 +141,26 @@ impl Run {
             match ended {
                 Err(RunError::Gone(loss)) if self.stop.load(Ordering::Relaxed) => tracing::info!(%loss, "stopped"),
                 Err(RunError::Gone(loss)) if loss.asked || budget.spend() => tracing::warn!(%loss, "going on from the progress record"),
-                ended => return ended,
+                ended => {
+                    if ended.as_ref().is_ok_and(|report| report.finished)
+                        && let Some(cluster) = &self.settings.cluster
+                    {
+                        dismiss(cluster, &self.terms(cluster), &self.stop);
+                    }
+                    return ended;
+                }
             }
         }
+    }
+
+    fn terms(&self, cluster: &Cluster) -> Terms {
+        cluster.terms(&self.name, &self.definition, self.settings.workers)
     }
 
     /// Gathers the processes that share the work; `None` if told to stop meanwhile.
     pub(crate) fn gather(&self) -> Option<Option<Crew>> {
         let Some(cluster) = &self.settings.cluster else { return Some(None) };
-        let terms = cluster.terms(&self.name, &self.definition, self.settings.workers);
-        lead(cluster, &terms, &self.stop).map(Some)
+        lead(cluster, &self.terms(cluster), &self.stop).map(Some)
     }
 
     /// Runs the job from where its progress says, with a crew where there are other processes; `serving` where jobs come and go

@@ -150,6 +150,36 @@ fn two_processes_say_what_one_says() {
     }
 }
 
+/// How far each partition was read, and the largest event time in it, as the last progress record of a store says.
+fn read_up_to(store: &Path) -> BTreeMap<String, (u64, u64)> {
+    let mut writer = LocalTransport::open(store).unwrap().writer("city", &[]).unwrap();
+    let last = writer.history().unwrap().pop().unwrap();
+    last.partitions.into_iter().map(|p| (format!("{}/{}", p.topic, p.partition), (p.next_offset, p.event_ms))).collect()
+}
+
+#[test]
+fn what_followers_read_is_known_to_the_progress_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let [alone, together] = ["alone.db", "together.db"].map(|name| folder.path().join(name));
+    for (processes, store) in [(1, &alone), (2, &together)] {
+        Run::start(processes, 1, &["--input", DEMO, "--local", store.to_str().unwrap()]).finish();
+    }
+    let (alone, together) = (read_up_to(&alone), read_up_to(&together));
+    assert!(alone["observations/0"].1 > 0, "{alone:?}");
+    assert_eq!(alone, together);
+}
+
+#[test]
+fn who_comes_when_all_is_done_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("city.db");
+    let place = ["--input", DEMO, "--local", store.to_str().unwrap()];
+    Run::start(1, 1, &place).finish();
+    let began = Instant::now();
+    Run::start(2, 1, &place).finish();
+    assert!(began.elapsed() < Duration::from_secs(8), "whoever has been told is waited for");
+}
+
 /// Kills processes again and again, goes on with others of another number, and lets the last finish.
 fn killed(place: &[&str], kills: usize, seed: u64) {
     let mut random = Random::of(seed, 5);

@@ -108,6 +108,9 @@ impl Follower {
         drop(started.join());
         drop(round);
         let _ = mouth.join();
+        if matches!(ended, Ok(Ended::Finished)) {
+            let _ = send(&mut stream, &Said::Parted, &[]);
+        }
         let _ = stream.shutdown(Shutdown::Both);
         ended
     }
@@ -161,7 +164,7 @@ impl Follower {
 }
 
 impl Cluster {
-    /// Waits until the leader begins a round with this process; `None` if told to stop meanwhile.
+    /// Waits until the leader begins a round with this process; `None` if all is done, or if told to stop meanwhile.
     fn enlist(&self, terms: &Terms, stop: &AtomicBool) -> Result<Option<(TcpStream, u64)>, RunError> {
         let mut reminded: Option<Instant> = None;
         while !stop.load(Ordering::Relaxed) {
@@ -172,6 +175,7 @@ impl Cluster {
             let answer = self.knock(terms, 0, Purpose::Follow, Instant::now()).and_then(|stream| answer(stream, stop));
             match answer {
                 Ok(Some((stream, Answer::Begin { round }))) => return Ok(Some((stream, round))),
+                Ok(Some((_, Answer::Finished))) => return Ok(None),
                 Ok(Some((_, Answer::Refused { message, hint }))) => return Err(ClusterError { message, hint }.into()),
                 Ok(_) => {}
                 Err(error) => {

@@ -56,6 +56,8 @@ pub(super) enum Answer {
         /// Its number.
         round: u64,
     },
+    /// All is done already.
+    Finished,
     /// It cannot be.
     Refused {
         /// Why.

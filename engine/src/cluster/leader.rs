@@ -12,10 +12,11 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
 use timely::communication::allocator::AllocatorBuilder;
 
+use super::door::Arrival;
 use super::hello::{Answer, Purpose, Terms};
 use super::links::{Links, links};
 use super::wire::{Begin, Hands, MOST, Said, Take, Told, receive, send};
-use super::{BEAT, Cluster, REMIND, SILENCE};
+use super::{BEAT, Cluster, FAREWELL, REMIND, SILENCE};
 use crate::epoch::{Epoch, Launch, Order, Partition};
 use crate::halt::Halt;
 use crate::time::wall_ms;
@@ -66,22 +67,43 @@ pub(crate) fn lead(cluster: &Arc<Cluster>, terms: &Terms, stop: &AtomicBool) -> 
             tracing::info!("waiting for process {}", who.join(", "));
             reminded = Some(Instant::now());
         }
-        if let Some(arrival) = cluster.door.wait(BEAT / 2) {
-            let (process, mut stream) = (arrival.hello.process, arrival.stream);
-            if arrival.hello.purpose != Purpose::Follow || !(1..cluster.processes()).contains(&process) {
-                continue;
-            }
-            if let Some(refusal) = terms.refuse(&arrival.hello.terms) {
-                tracing::warn!(process, "refused: {refusal}");
-                let _ = Answer::Refused { message: refusal.message, hint: refusal.hint }.say(&mut stream);
-                continue;
-            }
-            // Who comes twice has begun anew.
-            here.insert(process, stream);
-        }
+        // Who comes twice has begun anew.
+        here.extend(admit(cluster, terms));
         here.retain(|_, stream| is_open(stream) && Answer::Wait.say(stream).is_ok());
     }
     None
+}
+
+/// Waits a moment for somebody who wants to follow, and may.
+fn admit(cluster: &Cluster, terms: &Terms) -> Option<(usize, TcpStream)> {
+    let Arrival { hello, mut stream } = cluster.door.wait(BEAT / 2)?;
+    if hello.purpose != Purpose::Follow || !(1..cluster.processes()).contains(&hello.process) {
+        return None;
+    }
+    match terms.refuse(&hello.terms) {
+        Some(refusal) => {
+            tracing::warn!(process = hello.process, "refused: {refusal}");
+            let _ = Answer::Refused { message: refusal.message, hint: refusal.hint }.say(&mut stream);
+            None
+        }
+        None => Some((hello.process, stream)),
+    }
+}
+
+/// Tells those who have not heard it yet that all is done. Who is not there, and does not come for a while, is not waited for:
+/// it has most likely heard it from a leader before this one.
+pub(crate) fn dismiss(cluster: &Cluster, terms: &Terms, stop: &AtomicBool) {
+    let began = Instant::now();
+    while began.elapsed() < FAREWELL && !stop.load(Ordering::Relaxed) {
+        if (1..cluster.processes()).all(|process| cluster.has_parted(process)) {
+            return;
+        }
+        if let Some((process, mut stream)) = admit(cluster, terms)
+            && Answer::Finished.say(&mut stream).is_ok()
+        {
+            cluster.part(process);
+        }
+    }
 }
 
 /// Whether the other end has not hung up.
@@ -102,6 +124,7 @@ fn begin(cluster: &Arc<Cluster>, terms: &Terms, here: &mut BTreeMap<usize, TcpSt
 /// A round, from the leader's side.
 pub(crate) struct Round {
     controls: Vec<TcpStream>,
+    ears: Vec<JoinHandle<()>>,
     relays: Vec<JoinHandle<()>>,
     ends: Vec<Sender<bool>>,
     broken: Arc<AtomicBool>,
@@ -122,12 +145,14 @@ impl Round {
         let (builders, links) = links(streams, 0, workers)?;
         let (asks, asked) = unbounded();
         let links = Arc::new(links);
-        let (mut controls, mut relays, mut ends, mut outlets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut controls, mut ears, mut relays) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ends, mut outlets) = (Vec::new(), Vec::new());
         for (process, stream) in followers {
             stream.set_read_timeout(Some(SILENCE))?;
             let loss = Loss { process, address: cluster.address(process).to_owned(), message: String::new(), asked: false };
-            let ear = Ear { stream: stream.try_clone()?, complete: complete.clone(), halt: halt.clone(), asks: asks.clone(), loss };
-            thread::Builder::new().name(format!("follower-{process}")).spawn(move || ear.listen())?;
+            let (hears, complete, halt, asks) = (stream.try_clone()?, Some(complete.clone()), halt.clone(), asks.clone());
+            let ear = Ear { stream: hears, complete, halt, asks, loss, cluster: Arc::clone(&cluster) };
+            ears.push(thread::Builder::new().name(format!("follower-{process}")).spawn(move || ear.listen())?);
             controls.push(stream.try_clone()?);
             let (order, orders) = unbounded();
             let (end, over) = bounded(1);
@@ -138,7 +163,7 @@ impl Round {
             relays.push(relay);
             ends.push(end);
         }
-        Ok((builders, Self { controls, relays, ends, broken: Arc::clone(broken), asked, links }, outlets))
+        Ok((builders, Self { controls, ears, relays, ends, broken: Arc::clone(broken), asked, links }, outlets))
     }
 
     /// Ends it for everybody as things are.
@@ -153,7 +178,7 @@ impl Round {
         self.links.end();
         // Who has been hung up on has ended already.
         self.ends.iter().for_each(|end| end.send(finished).unwrap_or_default());
-        self.relays.drain(..).for_each(|relay| drop(relay.join()));
+        self.relays.drain(..).chain(self.ears.drain(..)).for_each(|thread| drop(thread.join()));
         tracing::info!(link_bytes = self.links.sent(), "the round is over");
         self.asked.try_recv().ok()
     }
@@ -162,10 +187,12 @@ impl Round {
 /// Hears one follower.
 struct Ear {
     stream: TcpStream,
-    complete: Sender<Complete>,
+    /// Held as long as its workers are there.
+    complete: Option<Sender<Complete>>,
     halt: Halt,
     asks: Sender<Loss>,
     loss: Loss,
+    cluster: Arc<Cluster>,
 }
 
 impl Ear {
@@ -173,8 +200,9 @@ impl Ear {
         loop {
             match receive(&mut self.stream, MOST).map(|(said, _)| said) {
                 Ok(Said::Beat) => {}
-                Ok(Said::Left) => return,
-                Ok(Said::Failed(failure)) => return drop(self.complete.send(Complete::Failed(failure))),
+                Ok(Said::Left) => self.complete = None,
+                Ok(Said::Parted) => return self.cluster.part(self.loss.process),
+                Ok(Said::Failed(failure)) => return self.complete(Complete::Failed(failure)),
                 Ok(Said::Leaving) => {
                     let _ = self.asks.send(Loss { message: "it was told to stop".to_owned(), asked: true, ..self.loss.clone() });
                     self.halt.end();
@@ -185,10 +213,15 @@ impl Ear {
                         io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
                         _ => error.to_string(),
                     };
-                    return drop(self.complete.send(Complete::Lost(Loss { message, ..self.loss })));
+                    return self.complete(Complete::Lost(Loss { message, ..self.loss.clone() }));
                 }
             }
         }
+    }
+
+    /// Tells the committer, unless all is over for its workers.
+    fn complete(&mut self, complete: Complete) {
+        let _ = self.complete.take().map(|to| to.send(complete));
     }
 }
 

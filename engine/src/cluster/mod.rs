@@ -26,8 +26,10 @@ mod leader;
 mod links;
 mod wire;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpStream;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use self::budget::Budget;
@@ -37,7 +39,7 @@ pub(crate) use self::hello::Terms;
 use self::hello::{Hello, Purpose};
 pub use self::hosts::Hosts;
 pub use self::leader::Loss;
-pub(crate) use self::leader::{Crew, Round, lead};
+pub(crate) use self::leader::{Crew, Round, dismiss, lead};
 
 /// How often whoever has nothing to say says so.
 const BEAT: Duration = Duration::from_secs(1);
@@ -47,6 +49,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 const LINKING: Duration = Duration::from_secs(10);
 /// How long it takes before it is tried again to reach somebody.
 const AGAIN: Duration = Duration::from_millis(200);
+/// How long a follower may take to come once all is done.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// How often it is said that somebody is waited for.
 const REMIND: Duration = Duration::from_secs(30);
 
@@ -73,6 +77,8 @@ pub struct Cluster {
     process: usize,
     agreed: String,
     door: Door,
+    /// Who has heard that all is done.
+    parted: Mutex<BTreeSet<usize>>,
 }
 
 impl Cluster {
@@ -87,7 +93,7 @@ impl Cluster {
             return Err(ClusterError::new(message, "processes are counted from 0, one for each address in the file"));
         };
         let door = Door::open(address).map_err(|error| cannot_listen(&hosts, process, &error))?;
-        Ok(Self { hosts, process, agreed: agreed.into(), door })
+        Ok(Self { hosts, process, agreed: agreed.into(), door, parted: Mutex::default() })
     }
 
     /// Whether this process leads: it reads, commits and answers.
@@ -100,6 +106,15 @@ impl Cluster {
     #[must_use]
     pub fn processes(&self) -> usize {
         self.hosts.addresses().len()
+    }
+
+    /// Takes note that a process has heard that all is done.
+    fn part(&self, process: usize) {
+        self.parted.lock().unwrap_or_else(PoisonError::into_inner).insert(process);
+    }
+
+    fn has_parted(&self, process: usize) -> bool {
+        self.parted.lock().unwrap_or_else(PoisonError::into_inner).contains(&process)
     }
 
     fn address(&self, process: usize) -> &str {

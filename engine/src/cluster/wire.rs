@@ -56,6 +56,8 @@ pub(super) enum Said {
     Leaving,
     /// Its workers have left as they were told.
     Left,
+    /// It has heard that all is done.
+    Parted,
 }
 
 /// A job, as it travels.
