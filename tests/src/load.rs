@@ -4,6 +4,7 @@
 //! load never changes, so that memory that grows is memory that leaks.
 
 use crate::camera::Camera;
+use crate::plan::Lens;
 use crate::incidents::body;
 use crate::lights::Lights;
 use crate::records::{City, Class, Colour, Kind, Object, Observation, Plate, Signal};
@@ -85,7 +86,7 @@ impl Load {
         let mut random = Random::of(self.seed, 201);
         let roads = Roads::grid(self.cameras.div_ceil(4), &mut random);
         let approaches = (0..roads.roads.len()).filter(|r| roads.roads[*r].to.is_some()).take(self.cameras);
-        let cameras = approaches.enumerate().map(|(n, road)| Camera::over(n, road, &roads.roads[road], &mut random));
+        let cameras = approaches.enumerate().map(|(n, road)| Camera::over(n, road, &roads.roads[road], Lens::Wide, &mut random));
         cameras.collect()
     }
 }
