@@ -4,9 +4,9 @@
 //! load never changes, so that memory that grows is memory that leaks.
 
 use crate::camera::Camera;
-use crate::plan::Lens;
 use crate::incidents::body;
 use crate::lights::Lights;
+use crate::plan::Lens;
 use crate::records::{City, Class, Colour, Kind, Object, Observation, Plate, Signal};
 use crate::roads::{LANE_M, Roads};
 use crate::{EPOCH_MS, Random};

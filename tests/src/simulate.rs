@@ -93,8 +93,11 @@ fn place(plan: &Plan, roads: &Roads, drivers: &[Driver], random: &mut Random) ->
     approaches.sort_by_key(|r| (std::cmp::Reverse(used[*r]), *r));
     approaches.truncate(plan.cameras);
     approaches.sort_unstable();
-    let mut cameras: Vec<Camera> =
-        approaches.into_iter().enumerate().map(|(number, road)| Camera::over(number, road, &roads.roads[road], plan.lens, random)).collect();
+    let mut cameras: Vec<Camera> = approaches
+        .into_iter()
+        .enumerate()
+        .map(|(number, road)| Camera::over(number, road, &roads.roads[road], plan.lens, random))
+        .collect();
     let devices = random.sample(cameras.len(), plan.behaviour.speed_devices);
     devices.into_iter().for_each(|number| cameras[number].has_device = true);
     cameras

@@ -118,9 +118,7 @@ impl Shape {
     /// All faces of a vehicle whose front is at a place of the ground and that looks in a direction (along, to the right), in the
     /// order in which they are drawn.
     pub(crate) fn sides(&self, front: [f64; 2], way: [f64; 2]) -> Vec<Side> {
-        let turn = |[back, right, up]: Place| {
-            [front[0] - back * way[0] - right * way[1], front[1] - back * way[1] + right * way[0], up]
-        };
+        let turn = |[back, right, up]: Place| [front[0] - back * way[0] - right * way[1], front[1] - back * way[1] + right * way[0], up];
         let direct = |[back, right, up]: Place| [-back * way[0] - right * way[1], -back * way[1] + right * way[0], up];
         let mut all = Vec::new();
         for Solid { ends: [low, high], half: [wide, narrow], levels: [bottom, top], looks } in &self.solids {

@@ -26,12 +26,7 @@ impl Canvas {
         let of = |k: usize, pick: fn(f64, f64) -> f64, none: f64| corners.iter().map(|c| c[k]).fold(none, pick);
         let (left, top) = (of(0, f64::min, f64::INFINITY), of(1, f64::min, f64::INFINITY));
         let (right, bottom) = (of(0, f64::max, f64::NEG_INFINITY), of(1, f64::max, f64::NEG_INFINITY));
-        [
-            end(left.floor(), self.width),
-            end(top.floor(), self.height),
-            end(right.ceil(), self.width),
-            end(bottom.ceil(), self.height),
-        ]
+        [end(left.floor(), self.width), end(top.floor(), self.height), end(right.ceil(), self.width), end(bottom.ceil(), self.height)]
     }
 
     /// Lays a flat thing over the picture: `paint` tells the colour at a place of its plane, or that it is not there. Each pixel is
@@ -64,7 +59,10 @@ impl Canvas {
         for y in top..bottom {
             let inside = |x: usize| {
                 let (x, y) = (x as f64 + 0.5, y as f64 + 0.5);
-                polygon.iter().zip(polygon.iter().cycle().skip(1)).all(|([ax, ay], [bx, by])| (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0.0)
+                polygon
+                    .iter()
+                    .zip(polygon.iter().cycle().skip(1))
+                    .all(|([ax, ay], [bx, by])| (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0.0)
             };
             let Some(first) = (left..right).find(|x| inside(*x)) else { continue };
             let after = (first..right).find(|x| !inside(*x)).unwrap_or(right);

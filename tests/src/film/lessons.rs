@@ -123,7 +123,8 @@ fn truth(placed: &[Placed<'_>], camera: &super::Pinhole, [width, height]: [f64; 
         let nearer: Vec<[f64; 4]> =
             (0..placed.len()).filter(|j| *j != i && depth(&placed[*j]) < depth(&placed[i])).filter_map(|j| boxes[j]).collect();
         let free = (0..144).filter(|k| {
-            let (x, y) = (left + (f64::from(k % 12) + 0.5) / 12.0 * (right - left), top + (f64::from(k / 12) + 0.5) / 12.0 * (bottom - top));
+            let (x, y) =
+                (left + (f64::from(k % 12) + 0.5) / 12.0 * (right - left), top + (f64::from(k / 12) + 0.5) / 12.0 * (bottom - top));
             let in_picture = (0.0..width).contains(&x) && (0.0..height).contains(&y);
             in_picture && !nearer.iter().any(|[l, t, r, b]| (*l..*r).contains(&x) && (*t..*b).contains(&y))
         });

@@ -10,8 +10,8 @@
 
 mod body;
 mod canvas;
-mod light;
 mod lessons;
+mod light;
 mod pinhole;
 mod road;
 mod scene;

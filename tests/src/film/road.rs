@@ -54,7 +54,13 @@ fn ground(s: f64, d: f64, seed: u64) -> [f32; 3] {
         return [tone * 0.94, tone * 0.98, tone];
     }
     let asphalt = [78.0 + grain, 78.0 + grain, 76.0 + grain];
-    if marked(s, d) && worn > 0.12 { [196.0 + grain; 3] } else if axis(s, d) { [60.0 + grain, 170.0 + grain, 190.0 + grain] } else { asphalt }
+    if marked(s, d) && worn > 0.12 {
+        [196.0 + grain; 3]
+    } else if axis(s, d) {
+        [60.0 + grain, 170.0 + grain, 190.0 + grain]
+    } else {
+        asphalt
+    }
 }
 
 /// Whether there is white paint.

@@ -94,7 +94,8 @@ fn vehicle(canvas: &mut Canvas, camera: &Pinhole, light: Light, placed: &Placed<
         canvas.lay(&corners, &shown.plane(camera), 2, |x, v| {
             let u = shown.place(x, v)?;
             let grain = 5.0 * (scatter(seed, (u * 60.0) as i64, (v * 60.0) as i64) - 0.5);
-            let lit = matches!(side.look, super::body::Look::Nose | super::body::Look::Tail | super::body::Look::Cab) && light == Light::Night;
+            let lit =
+                matches!(side.look, super::body::Look::Nose | super::body::Look::Tail | super::body::Look::Cab) && light == Light::Night;
             let colour = colour(side.look, u, v, model.paint, lit);
             let lamp = lit && colour.iter().fold(0.0_f32, |most, v| most.max(*v)) >= 255.0;
             Some(if lamp { colour } else { light.dye(colour.map(|v| v * brightness + grain)) })
@@ -148,7 +149,9 @@ fn lay_plate(canvas: &mut Canvas, face: &Face, plane: &Homography, light: Light)
 
 /// The light of head lamps in the lens.
 fn glare(canvas: &mut Canvas, camera: &Pinhole, placed: &Placed<'_>) {
-    let Some(nose) = placed.sides().into_iter().find(|side| matches!(side.look, super::body::Look::Nose | super::body::Look::Cab)) else { return };
+    let Some(nose) = placed.sides().into_iter().find(|side| matches!(side.look, super::body::Look::Nose | super::body::Look::Cab)) else {
+        return;
+    };
     if area(&nose.corners.map(|place| camera.pixel(place))) >= 0.0 {
         return;
     }

@@ -32,7 +32,9 @@ impl Film {
         for some in numbers.chunks(threads) {
             std::thread::scope(|scope| {
                 let running: Vec<_> = some.iter().map(|number| scope.spawn(|| video(*number))).collect();
-                running.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("a film could not be drawn"))))
+                running
+                    .into_iter()
+                    .try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("a film could not be drawn"))))
             })?;
         }
         Ok(())

@@ -60,7 +60,13 @@ pub(crate) fn lesson(lessons: &mut Lessons, random: &mut Random) -> Lesson {
             }
             (wanted[at], counts[at]) = if inside && *seen { (1.0, 3.0) } else { (0.0, 0.0) };
             let size = [bounds[2] - bounds[0], bounds[3] - bounds[1]].map(|side| (side as f32 / UNIT).ln());
-            let weight = if !seen { 0.0 } else if inside { 1.0 } else { 0.2 };
+            let weight = if !seen {
+                0.0
+            } else if inside {
+                1.0
+            } else {
+                0.2
+            };
             for (k, value) in [dx as f32, dy as f32, size[0], size[1]].into_iter().enumerate() {
                 (wanted[at + 1 + k], counts[at + 1 + k]) = (value, weight);
             }
