@@ -17,6 +17,8 @@ use find::{Found, last_row, of_camera};
 
 /// How far the picture's time may be from the evidence's, milliseconds: a crossing lies between two pictures.
 const NEAR_MS: u64 = 1_000;
+/// How far a picture may be from a crossing for the vehicle to be still on the line, milliseconds: three metres at 50 km/h.
+const CROSSES_MS: u64 = 220;
 /// How far back a key frame is looked for, milliseconds. Cameras send one every few seconds.
 const KEY_BACK_MS: u64 = 60_000;
 
@@ -127,7 +129,10 @@ impl Source<'_> {
     /// It was not captured, is not kept any more, or cannot be decoded.
     pub fn still(&self, alert: &Alert, evidence: &Evidence) -> Result<Still, StillError> {
         let (camera, at_ms) = (evidence.camera, evidence.at_ms);
-        let seen = of_camera::<Observation>(self.store, self.observations, camera, at_ms.saturating_sub(NEAR_MS), at_ms + NEAR_MS)?;
+        let seen = match self.has(self.observations) {
+            true => of_camera::<Observation>(self.store, self.observations, camera, at_ms.saturating_sub(NEAR_MS), at_ms + NEAR_MS)?,
+            false => Vec::new(),
+        };
         let seen = seen.into_iter().min_by_key(|found| found.record.at_ms.abs_diff(at_ms)).map(|found| found.record);
         // The picture that was looked at, if one was: it is what the boxes are of.
         let at_ms = seen.as_ref().map_or(at_ms, |seen| seen.at_ms);
@@ -139,7 +144,9 @@ impl Source<'_> {
         let crossing = sighting.as_ref().and_then(|sighting| sighting.crossings.iter().min_by_key(|c| c.at_ms.abs_diff(evidence.at_ms)));
         let map = self.city.and_then(|city| city.cameras.iter().find(|known| known.id == camera));
         let objects = seen.filter(|seen| seen.frame == wanted.frame).map(|seen| seen.objects).unwrap_or_default();
-        let about = mark::about(&objects, alert, sighting.as_ref(), crossing, map);
+        // Where it crossed a line tells which vehicle it is while it does so, and not before or after.
+        let crosses = crossing.filter(|crossing| crossing.at_ms.abs_diff(wanted.at_ms) <= CROSSES_MS);
+        let about = mark::about(&objects, alert, sighting.as_ref(), crosses, map);
         let lane = crossing.and_then(|crossing| crossing.lane);
         let marked = mark::marked(&picture, wanted, &objects, about, lane, map);
         Ok(Still {
@@ -184,8 +191,13 @@ impl Source<'_> {
         })
     }
 
+    /// Whether a topic is there. Without observations and sightings there are pictures all the same, with less on them.
+    fn has(&self, topic: &str) -> bool {
+        self.store.partitions(topic).is_ok()
+    }
+
     fn sighting(&self, evidence: &Evidence) -> Result<Option<Sighting>, StillError> {
-        let Some(id) = evidence.sighting else { return Ok(None) };
+        let Some(id) = evidence.sighting.filter(|_| self.has(self.sightings)) else { return Ok(None) };
         Ok(last_row::<Revised<Sighting>>(self.store, self.sightings, |row| row.row.id == id)?.map(|row| row.row))
     }
 }
