@@ -186,7 +186,7 @@ pub(crate) fn colour(look: Look, u: f64, v: f64, paint: [f32; 3], lamps: bool) -
         Look::Nose | Look::Tail => paint,
         Look::Pane if across > 0.93 || v > 0.95 => paint,
         Look::Pane => glass(v),
-        Look::Panes if v > 0.9 || v < 0.08 || (0.04..0.1).contains(&(u * 2.5).rem_euclid(1.0)) => paint,
+        Look::Panes if !(0.08..=0.9).contains(&v) || (0.04..0.1).contains(&(u * 2.5).rem_euclid(1.0)) => paint,
         Look::Panes if v < 0.45 && paint[0] + paint[2] > 520.0 => [120.0, 80.0, 50.0],
         Look::Panes => glass(v),
         Look::Wheels => {
