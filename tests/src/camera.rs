@@ -187,11 +187,12 @@ fn facing(points: [(f64, f64); 4], random: &mut Random) -> [[i64; 2]; 4] {
     })
 }
 
-/// A pinhole camera on a gantry twelve to fifteen metres behind the stop line: both lanes fill the picture there.
+/// A pinhole camera on a gantry behind the crossing: both lanes fill the picture at the stop line, and it ends a metre and a half
+/// behind the conflict line.
 fn close(points: [(f64, f64); 4], random: &mut Random) -> [[i64; 2]; 4] {
-    let (height, behind, aside) = (random.between(6.0, 7.0), random.between(14.5, 16.5), random.between(-1.0, 1.5));
-    let focal = random.between(1_950.0, 2_150.0);
-    let tilt: f64 = random.between(0.40, 0.44);
+    let (height, behind, aside) = (random.between(6.0, 6.8), random.between(15.0, 16.5), random.between(-1.0, 1.5));
+    let focal: f64 = random.between(1_950.0, 2_150.0);
+    let tilt = (height / (behind - BEYOND_M - 1.5)).atan() - (540.0 / focal).atan();
     let (level, down) = (tilt.cos(), tilt.sin());
     points.map(|(s, d)| {
         let (away, left) = (behind - s, aside - d);
