@@ -6,6 +6,7 @@
 //!                       catalogue: kinds, entries, parameters
 //!
 //! capture: packets ─▶ frames          perceive: frames ─▶ a pool of networks ─▶ observations
+//! still: an alert ─▶ the frames it rests on ─▶ pictures
 //! ```
 
 pub mod access;
@@ -20,6 +21,8 @@ pub mod dispatch;
 pub mod perceive;
 pub mod ready;
 pub mod shared;
+#[cfg(feature = "vision")]
+pub mod still;
 
 /// Records come and go by the million: with this allocator a city takes a quarter less processor time.
 #[global_allocator]

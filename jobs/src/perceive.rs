@@ -17,8 +17,10 @@ use engine::plan::REJECTED;
 use engine::stage::{Done, Stage, Taken};
 use engine::{Refusal, RefusalReason, Rejection};
 use operators::stream::{Offload, OffloadLimits, WhenFull};
-use operators::vision::candle::FastestDet;
-use operators::vision::{DecodeFault, DetectParameters, Detector, Outcome, PerceiveParameters, Perceived, Sight, Take, Task, VisionError};
+use operators::vision::candle::{FastestDet, VehicleDetector};
+use operators::vision::{
+    DecodeFault, DetectParameters, Detector, DetectorModel, Outcome, PerceiveParameters, Perceived, Sight, Take, Task, VisionError,
+};
 use schemas::wire::Format;
 use schemas::{Frame, Id, Name, Reason};
 use serde::Serialize;
@@ -286,11 +288,14 @@ pub fn refused(rejection: Rejection) -> (String, String, Vec<u8>) {
     (REJECTED.to_owned(), format!("{}/{}/{}", row.topic, row.partition, row.offset), encode(&row))
 }
 
-/// FastestDet with its weights; it gives out what is as sure as the job asks for.
+/// The detector that a job asks for, with its weights; it gives out what is as sure as the job asks for.
 ///
 /// # Errors
 /// They are not those of this network.
-pub fn fastest_det(weights: &[u8], confidence: u16) -> Result<Box<dyn Detector>, VisionError> {
-    let parameters = DetectParameters { confidence_permille: confidence, ..DetectParameters::default() };
-    Ok(Box::new(FastestDet::load(weights, parameters)?))
+pub fn detector(weights: &[u8], of: &PerceiveParameters) -> Result<Box<dyn Detector>, VisionError> {
+    let parameters = DetectParameters { confidence_permille: of.confidence, ..DetectParameters::default() };
+    Ok(match of.detector {
+        DetectorModel::FastestDet(_) => Box::new(FastestDet::load(weights, parameters)?),
+        DetectorModel::DrawnVehicles(_) => Box::new(VehicleDetector::load(weights, parameters)?),
+    })
 }

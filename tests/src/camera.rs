@@ -2,9 +2,12 @@
 //!
 //! The four ground points of `city.json` *are* the camera: the projection is the homography through them, so what a reader of
 //! the map computes is exact but for the rounding of boxes. Every third camera looks straight down from high up (a pure scale);
-//! the others hang over the far side of the crossing and face the traffic, with perspective, each a little askew.
+//! the others hang over the far side of the crossing and face the traffic, with perspective, each a little askew. Those with a long
+//! lens hang closer, and their picture is wide enough to read plates on it and no wider.
 
+use crate::film::Pinhole;
 use crate::lights::Lights;
+use crate::plan::Lens;
 use crate::random::Random;
 use crate::records;
 use crate::roads::{HALF_APPROACH_M, LANE_M, Road};
@@ -38,10 +41,17 @@ pub(crate) struct Camera {
 
 impl Camera {
     /// The camera of that number over a road that ends at a crossing.
-    pub(crate) fn over(number: usize, road: usize, of: &Road, random: &mut Random) -> Self {
-        let high = number.is_multiple_of(3);
-        let points = [(-40.0, -10.0), (-40.0, 10.0), (15.0, -10.0), (15.0, 10.0)];
-        let pixels = if high { from_above(points, random) } else { facing(points, random) };
+    pub(crate) fn over(number: usize, road: usize, of: &Road, lens: Lens, random: &mut Random) -> Self {
+        let high = lens == Lens::Wide && number.is_multiple_of(3);
+        let points = match lens {
+            Lens::Wide => [(-40.0, -10.0), (-40.0, 10.0), (15.0, -10.0), (15.0, 10.0)],
+            Lens::Long => [(-24.0, -10.0), (-24.0, 10.0), (7.0, -6.0), (7.0, 6.0)],
+        };
+        let pixels = match lens {
+            Lens::Wide if high => from_above(points, random),
+            Lens::Wide => facing(points, random),
+            Lens::Long => close(points, random),
+        };
         let ground = std::array::from_fn(|i| {
             let (s, d) = points[i];
             records::Ground { pixel: pixels[i], cm: [(s * 100.0) as i64, (d * 100.0) as i64] }
@@ -52,7 +62,11 @@ impl Camera {
             road,
             crossing: of.to.unwrap_or(0),
             heading: of.heading,
-            after_m: if high { 22.0 } else { 16.0 },
+            after_m: match lens {
+                Lens::Wide if high => 22.0,
+                Lens::Wide => 16.0,
+                Lens::Long => 9.0,
+            },
             clock_error_ms: 50,
             has_device: false,
             homography: homography(points, pixels),
@@ -88,6 +102,11 @@ impl Camera {
         let top = self.pixel(s - length_m, d).1 - height_m * self.upright * wide(s - length_m) / width_m;
         let width = wide(s);
         Some([x - width / 2.0, top, width, y - top])
+    }
+
+    /// The camera with all three dimensions, and the width and height of its picture.
+    pub(crate) fn pinhole(&self) -> (Pinhole, [f64; 2]) {
+        (Pinhole::of(self.homography, self.picture), self.picture)
     }
 
     /// The head that governs a lane, by name; none if several do.
@@ -168,6 +187,21 @@ fn facing(points: [(f64, f64); 4], random: &mut Random) -> [[i64; 2]; 4] {
     })
 }
 
+/// A pinhole camera on a gantry behind the crossing: both lanes fill the picture at the stop line, and it ends a metre and a half
+/// behind the conflict line.
+fn close(points: [(f64, f64); 4], random: &mut Random) -> [[i64; 2]; 4] {
+    let (height, behind, aside) = (random.between(6.0, 6.8), random.between(15.0, 16.5), random.between(-1.0, 1.5));
+    let focal: f64 = random.between(1_950.0, 2_150.0);
+    let tilt = (height / (behind - BEYOND_M - 1.5)).atan() - (540.0 / focal).atan();
+    let (level, down) = (tilt.cos(), tilt.sin());
+    points.map(|(s, d)| {
+        let (away, left) = (behind - s, aside - d);
+        let depth = away * level + height * down;
+        let (x, y) = (960.0 + focal * left / depth, 540.0 + focal * (height * level - away * down) / depth);
+        [x.round() as i64, y.round() as i64]
+    })
+}
+
 /// The homography from ground to picture through four points (its ninth figure is one): Gaussian elimination.
 fn homography(ground: [(f64, f64); 4], pixels: [[i64; 2]; 4]) -> [f64; 8] {
     let mut rows = [[0.0; 9]; 8];
@@ -192,18 +226,19 @@ fn homography(ground: [(f64, f64); 4], pixels: [[i64; 2]; 4]) -> [f64; 8] {
 #[cfg(test)]
 mod tests {
     use super::Camera;
+    use crate::plan::Lens;
     use crate::random::Random;
     use crate::roads::Road;
 
-    fn cameras() -> Vec<Camera> {
+    fn cameras(lens: Lens) -> Vec<Camera> {
         let road = Road { to: Some(0), heading: 1, length_m: 200.0, limit_ms: 13.9, end: (100.0, 100.0) };
         let mut random = Random::of(5, 0);
-        (0..30).map(|n| Camera::over(n, 0, &road, &mut random)).collect()
+        (0..30).map(|n| Camera::over(n, 0, &road, lens, &mut random)).collect()
     }
 
     #[test]
     fn the_ground_points_lie_where_the_map_says() {
-        for camera in cameras() {
+        for camera in [Lens::Wide, Lens::Long].into_iter().flat_map(cameras) {
             for point in camera.ground {
                 let (x, y) = camera.pixel(point.cm[0] as f64 / 100.0, point.cm[1] as f64 / 100.0);
                 assert!((x - point.pixel[0] as f64).abs() < 1e-6 && (y - point.pixel[1] as f64).abs() < 1e-6);
@@ -213,12 +248,41 @@ mod tests {
 
     #[test]
     fn forward_is_down_in_every_picture_and_the_whole_approach_is_in_it() {
-        for camera in cameras() {
+        for camera in cameras(Lens::Wide) {
             for lane in [-1.7, 1.7, 5.9] {
                 let rows: Vec<f64> = (-44..=15).map(|s| camera.pixel(f64::from(s), lane).1).collect();
                 assert!(rows.windows(2).all(|w| w[0] < w[1]), "{rows:?}");
                 assert!((-44..=12).all(|s| camera.bounds(f64::from(s), lane, (4.6, 1.8)).is_some()), "{} {:?}", camera.id, camera.ground);
             }
+        }
+    }
+
+    /// Eyes on the ground agree with eyes in space: the third dimension stands upright, and adds nothing on the ground.
+    #[test]
+    fn a_camera_of_three_dimensions_agrees_with_the_map() {
+        for camera in cameras(Lens::Long) {
+            let (pinhole, _) = camera.pinhole();
+            for (s, d) in [(-20.0, -3.0), (0.0, 0.0), (6.0, 3.0)] {
+                let ([x, y], flat) = (pinhole.pixel([s, d, 0.0]), camera.pixel(s, d));
+                assert!((x - flat.0).abs() < 1e-6 && (y - flat.1).abs() < 1e-6);
+                let [above_x, above_y] = pinhole.pixel([s, d, 1.0]);
+                let metre = pinhole.pixels_per_m([s, d, 0.0]);
+                assert!((above_x - x).abs() < metre * 0.25 && (0.8..1.15).contains(&((y - above_y) / metre)), "{}", (y - above_y) / metre);
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_lens_sees_plates_and_both_lines() {
+        for camera in cameras(Lens::Long) {
+            for d in [-3.4, 3.4] {
+                let (x, y) = camera.pixel(0.0, d);
+                assert!((0.0..1_920.0).contains(&x) && (0.0..1_000.0).contains(&y), "{x} {y}");
+            }
+            let (_, y) = camera.pixel(super::BEYOND_M + 1.0, 0.0);
+            assert!(y < 1_080.0, "{y}");
+            let (pinhole, _) = camera.pinhole();
+            assert!(pinhole.pixels_per_m([0.0, 0.0, 0.5]) * 0.08 > 8.0, "letters of eight centimetres are eight pixels high");
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod changelog;
 #[cfg(test)]
 mod consistency;
 pub mod faults;
+pub mod film;
 mod incidents;
 mod interleave;
 pub mod judge;
@@ -41,7 +42,7 @@ pub mod truth;
 
 pub use interleave::interleave;
 pub use load::Load;
-pub use plan::{Behaviour, EPOCH_MS, Noise, Plan};
+pub use plan::{Behaviour, EPOCH_MS, Lens, Noise, Plan};
 pub use random::Random;
 pub use recording::Recording;
 pub use simulate::simulate;

@@ -6,6 +6,7 @@
 use crate::camera::Camera;
 use crate::incidents::body;
 use crate::lights::Lights;
+use crate::plan::Lens;
 use crate::records::{City, Class, Colour, Kind, Object, Observation, Plate, Signal};
 use crate::roads::{LANE_M, Roads};
 use crate::{EPOCH_MS, Random};
@@ -85,7 +86,7 @@ impl Load {
         let mut random = Random::of(self.seed, 201);
         let roads = Roads::grid(self.cameras.div_ceil(4), &mut random);
         let approaches = (0..roads.roads.len()).filter(|r| roads.roads[*r].to.is_some()).take(self.cameras);
-        let cameras = approaches.enumerate().map(|(n, road)| Camera::over(n, road, &roads.roads[road], &mut random));
+        let cameras = approaches.enumerate().map(|(n, road)| Camera::over(n, road, &roads.roads[road], Lens::Wide, &mut random));
         cameras.collect()
     }
 }

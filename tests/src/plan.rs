@@ -14,6 +14,8 @@ pub struct Plan {
     pub seconds: u32,
     /// Frames a second of each camera.
     pub fps: u32,
+    /// What the cameras' lenses are like.
+    pub lens: Lens,
     /// Vehicles that enter on each road from outside, an hour.
     pub arrivals_per_hour: u32,
     /// How people drive.
@@ -27,7 +29,7 @@ impl Plan {
     #[must_use]
     pub fn new(seed: u64, cameras: usize, seconds: u32) -> Self {
         let behaviour = Behaviour::usual(cameras, seconds);
-        Self { seed, cameras, seconds, fps: 5, arrivals_per_hour: 400, behaviour, noise: Noise::usual(seconds) }
+        Self { seed, cameras, seconds, fps: 5, lens: Lens::Wide, arrivals_per_hour: 400, behaviour, noise: Noise::usual(seconds) }
     }
 
     /// Four cameras for a minute: milliseconds to make, for tests that need thousands.
@@ -43,6 +45,13 @@ impl Plan {
         self
     }
 
+    /// Four cameras with long lenses, whose pictures can be drawn: ten a second, and equipment without faults, for what fails then is
+    /// what looks at them.
+    #[must_use]
+    pub fn filmed(seed: u64, cameras: usize, seconds: u32) -> Self {
+        Self { fps: 10, lens: Lens::Long, arrivals_per_hour: 700, ..Self::new(seed, cameras, seconds).clean() }
+    }
+
     /// Only people who keep to the rules, and nobody looked for.
     #[must_use]
     pub fn lawful(mut self) -> Self {
@@ -50,6 +59,15 @@ impl Plan {
         self.behaviour = Behaviour { trucks: kept.trucks, buses: kept.buses, motorbikes: kept.motorbikes, ..Behaviour::lawful() };
         self
     }
+}
+
+/// What cameras' lenses are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lens {
+    /// Much of the road; plates are a few pixels wide.
+    Wide,
+    /// The last metres before the stop line, close enough to read plates.
+    Long,
 }
 
 /// How people drive, as shares of drivers or as counts.

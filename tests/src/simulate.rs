@@ -7,8 +7,8 @@ use crate::lights::Lights;
 use crate::random::Random;
 use crate::records::{City, Signal};
 use crate::roads::Roads;
-use crate::traffic::{Driver, View};
-use crate::truth::Truth;
+use crate::traffic::{Driver, Track, View};
+use crate::truth::{Truth, Vehicle};
 use crate::{EPOCH_MS, Plan, Recording, incidents, passages, perceive, staged, traffic};
 
 /// Lets a city live for as long as the plan says and records it. The same plan gives the same recording, always.
@@ -17,6 +17,21 @@ use crate::{EPOCH_MS, Plan, Recording, incidents, passages, perceive, staged, tr
 /// If the plan has no camera.
 #[must_use]
 pub fn simulate(plan: &Plan) -> Recording {
+    live(plan).recording
+}
+
+/// A city that has lived: the recording of it, and what drove where before whose eyes.
+pub(crate) struct Lived {
+    pub(crate) recording: Recording,
+    pub(crate) cameras: Vec<Camera>,
+    /// When in the first frame period each camera takes its first frame, seconds.
+    pub(crate) phases: Vec<f64>,
+    pub(crate) tracks: Vec<Track>,
+    /// The vehicle of each driver, by the number that tracks call it.
+    pub(crate) vehicles: Vec<Vehicle>,
+}
+
+pub(crate) fn live(plan: &Plan) -> Lived {
     assert!(plan.cameras > 0, "a city without cameras has nothing to record");
     let stream = |number| Random::of(plan.seed, number);
     let roads = Roads::grid(plan.cameras.div_ceil(2), &mut stream(1));
@@ -48,7 +63,7 @@ pub fn simulate(plan: &Plan) -> Recording {
         sections: section_drives,
         red_light: passages::red_light(&passed, &cameras, &lights, &vehicles),
         point_speed: passages::point_speed(&passed, &cameras, &vehicles),
-        vehicles: vehicles.into_iter().enumerate().filter(|(n, _)| *n >= drivers.len() || seen.contains(n)).map(|(_, v)| v).collect(),
+        vehicles: vehicles.iter().cloned().enumerate().filter(|(n, _)| *n >= drivers.len() || seen.contains(n)).map(|(_, v)| v).collect(),
         wrong_way: staged.wrong_way,
         stopping: staged.stopping,
         cloned,
@@ -63,7 +78,8 @@ pub fn simulate(plan: &Plan) -> Recording {
         links,
         sections,
     };
-    Recording { city, observations, signals: signals(plan, &cameras, &lights), hotlist, truth }
+    let recording = Recording { city, observations, signals: signals(plan, &cameras, &lights), hotlist, truth };
+    Lived { recording, cameras, phases, tracks, vehicles }
 }
 
 /// Monitoring centres, from west to east.
@@ -77,8 +93,11 @@ fn place(plan: &Plan, roads: &Roads, drivers: &[Driver], random: &mut Random) ->
     approaches.sort_by_key(|r| (std::cmp::Reverse(used[*r]), *r));
     approaches.truncate(plan.cameras);
     approaches.sort_unstable();
-    let mut cameras: Vec<Camera> =
-        approaches.into_iter().enumerate().map(|(number, road)| Camera::over(number, road, &roads.roads[road], random)).collect();
+    let mut cameras: Vec<Camera> = approaches
+        .into_iter()
+        .enumerate()
+        .map(|(number, road)| Camera::over(number, road, &roads.roads[road], plan.lens, random))
+        .collect();
     let devices = random.sample(cameras.len(), plan.behaviour.speed_devices);
     devices.into_iter().for_each(|number| cameras[number].has_device = true);
     cameras

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! write    explain ─▶ schema ─▶ validate ─▶ graph ─▶ test
-//! see      capture
+//! see      capture · still
 //! run      run · feed · topics · tail · demo
 //! serve    serve ◀── submit · plan · diff · replace · pause · resume · stop · list · status
 //! tell     dispatch ◀── deliveries
@@ -33,6 +33,8 @@ mod remote;
 mod run;
 mod schema;
 mod serve;
+#[cfg(feature = "vision")]
+mod still;
 mod store;
 mod submit;
 mod tail;
@@ -68,6 +70,8 @@ const FIRST_STEPS: &str = "First steps:
 enum Command {
     #[cfg(feature = "vision")]
     Capture(capture::Capture),
+    #[cfg(feature = "vision")]
+    Still(still::Still),
     Run(run::Run),
     Validate(validate::Validate),
     Test(test::Test),
@@ -106,6 +110,8 @@ pub fn run(cli: &Cli) -> ExitCode {
     let outcome = match &cli.command {
         #[cfg(feature = "vision")]
         Command::Capture(command) => command.run(),
+        #[cfg(feature = "vision")]
+        Command::Still(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Validate(command) => command.run(),
         Command::Test(command) => command.run(),

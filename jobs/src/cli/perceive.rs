@@ -74,7 +74,7 @@ pub(super) fn run(
 
 /// A detector with the weights that a definition names, from where the definition lies.
 fn detector(parameters: &PerceiveParameters, directory: Option<&Path>) -> anyhow::Result<Box<dyn Detector>> {
-    let DetectorModel::FastestDet(WeightsFile { weights }) = &parameters.detector;
+    let (DetectorModel::FastestDet(WeightsFile { weights }) | DetectorModel::DrawnVehicles(WeightsFile { weights })) = &parameters.detector;
     let path = directory.unwrap_or(Path::new(".")).join(weights);
     let read = || {
         let size = std::fs::metadata(&path)?.len();
@@ -84,7 +84,7 @@ fn detector(parameters: &PerceiveParameters, directory: Option<&Path>) -> anyhow
         std::fs::read(&path)
     };
     let bytes = read().with_context(|| format!("the weights {path:?} could not be read"))?;
-    crate::perceive::fastest_det(&bytes, parameters.confidence).with_context(|| format!("the weights {path:?} cannot be used"))
+    crate::perceive::detector(&bytes, parameters).with_context(|| format!("the weights {path:?} cannot be used"))
 }
 
 fn line(report: &engine::Report, figures: &Figures) -> serde_json::Value {

@@ -6,3 +6,4 @@ mod capture;
 mod perceive;
 mod program;
 mod road;
+mod still;

@@ -46,6 +46,9 @@ pub struct PerceiveParameters {
 pub enum DetectorModel {
     /// FastestDet, a small network for processors without an accelerator.
     FastestDet(WeightsFile),
+    /// A still smaller one of our own, taught on drawn roads: for the synthetic camera alone.
+    #[serde(rename = "drawn_vehicles")]
+    DrawnVehicles(WeightsFile),
 }
 
 /// Where a network's weights lie. Whoever runs the job reads them; here they are bytes.

@@ -52,6 +52,11 @@ impl Picture {
         &self.bgr
     }
 
+    /// The bytes, to be changed.
+    pub(super) fn bgr_mut(&mut self) -> &mut [u8] {
+        &mut self.bgr
+    }
+
     /// The bytes of one row, blue, green and red of each pixel.
     ///
     /// # Panics

@@ -7,7 +7,10 @@ mod layer;
 mod lpr_net;
 mod plate_reader;
 pub mod reader_network;
+mod vehicle_detector;
+pub mod vehicle_network;
 
 pub use fastest_det::{FastestDet, FastestDetSizes};
 pub use lpr_net::{LprNet, LprNetSizes};
 pub use plate_reader::VietnamesePlateReader;
+pub use vehicle_detector::VehicleDetector;

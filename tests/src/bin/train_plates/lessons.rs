@@ -13,7 +13,7 @@ const REMEMBERED: usize = 4_000;
 pub(crate) fn batches<L: Send + Sync + 'static>(
     size: usize,
     seed: u64,
-    draw: impl Fn(&mut Random) -> L + Send + 'static,
+    mut draw: impl FnMut(&mut Random) -> L + Send + 'static,
 ) -> Receiver<Vec<Arc<L>>> {
     let (to, from) = sync_channel(4);
     std::thread::spawn(move || {

@@ -14,6 +14,7 @@ mod measure;
 mod normed_convolution;
 mod reader;
 mod trainable;
+mod vehicles;
 mod workshops;
 
 use std::path::PathBuf;
@@ -22,8 +23,10 @@ use std::sync::mpsc::Receiver;
 
 use candle_core::Tensor;
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
+use city::film::Lessons;
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use operators::vision::candle::vehicle_network::SIZE;
 
 use crate::trainable::Trainable;
 
@@ -57,11 +60,14 @@ struct Arguments {
 
 /// What the network's files are called.
 const READER: &str = "plate_reader";
+const VEHICLES: &str = "vehicle_detector";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Task {
     /// Train what reads plates that were cut out.
     Reader,
+    /// Train what finds vehicles on drawn roads.
+    Vehicles,
     /// Set how sure the reader is, on plates drawn for that alone.
     Calibrate,
     /// Print the figures on plates that are held out.
@@ -78,6 +84,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Task::Reader => {
             let lessons = lessons::batches(arguments.batch, drawn, move |random| reader::lesson(&workshop, random));
             learn(READER, &arguments, reader::untaught(arguments.seed)?, lessons, reader::loss)
+        }
+        Task::Vehicles => {
+            let (width, height) = SIZE;
+            let mut roads = Lessons::new([width as usize, height as usize], drawn);
+            let lessons = lessons::batches(arguments.batch, drawn, move |random| vehicles::lesson(&mut roads, random));
+            learn(VEHICLES, &arguments, vehicles::untaught(arguments.seed)?, lessons, vehicles::loss)
         }
         Task::Calibrate => measure::calibrate(&weights(READER), arguments.plates, arguments.seed),
         Task::Measure => measure::figures(&weights(READER), arguments.plates, arguments.seed),
