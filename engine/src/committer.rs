@@ -191,8 +191,10 @@ impl Committer {
     }
 
     fn tell(&self, epochs: &[(Arc<Epoch>, Basis)], figures: &mut Figures) {
-        let Report { commits, rows, replaying, .. } = &self.report;
+        let Report { commits, rows, rejected, replaying, .. } = &self.report;
         (figures.commits, figures.rows, figures.replaying) = (*commits, rows.clone(), *replaying);
+        figures.rejected.clone_from(rejected);
+        figures.stuck = None;
         for change in epochs.iter().flat_map(|(epoch, _)| &epoch.changes) {
             figures.running.retain(|(job, _)| *job != change.job);
             figures.running.extend(change.began.iter().map(|definition| (change.job.clone(), definition.clone())));
@@ -223,7 +225,7 @@ impl Committer {
 
     /// Commits, trying again while the transport says that may help.
     fn commit(&mut self, rows: Vec<Draft>, progress: &Progress) -> Result<(), TransportError> {
-        let rows: Vec<OutputRow> = rows.into_iter().map(|draft| draft()).collect();
+        let (rows, refused): (Vec<OutputRow>, Vec<_>) = rows.into_iter().map(|Draft { write, refused }| (write(), refused)).unzip();
         let outputs: Vec<String> = progress.changes.iter().flat_map(|change| &change.outputs).cloned().collect();
         let mut pause = PAUSE.0;
         while let Err(error) = self.try_commit(&outputs, &rows, progress) {
@@ -231,11 +233,15 @@ impl Committer {
                 return Err(error);
             }
             tracing::warn!(%error, ?pause, "commit failed; trying again");
+            self.gauges.iter().for_each(|gauges| gauges.change(|figures| figures.stuck = Some(error.to_string())));
             self.time.rest(pause);
             pause = (pause * 2).min(PAUSE.1);
         }
         self.epoch = progress.epoch;
         self.report.commits += 1;
+        for (topic, reason) in refused.into_iter().flatten() {
+            *self.report.rejected.entry(topic).or_default().entry(reason).or_default() += 1;
+        }
         for row in rows {
             *self.report.rows.entry(row.topic).or_default() += 1;
         }

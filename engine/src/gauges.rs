@@ -33,6 +33,12 @@ pub struct Figures {
     pub commits: u64,
     /// Rows committed since the start, by output.
     pub rows: BTreeMap<String, u64>,
+    /// Records refused and told of since the start, by their topic and why.
+    pub rejected: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Why nothing can be committed just now.
+    pub stuck: Option<String>,
+    /// Processes that share the work and are not there yet, each with its address.
+    pub waits_for: Vec<String>,
     /// Rows remembered for jobs that come, by part.
     pub remembered: BTreeMap<String, usize>,
     /// How long each part has worked on worker 0, milliseconds.

@@ -4,6 +4,7 @@
 //! thread "pump" ──epochs──▶ worker threads ──rows──▶ this thread: one transaction an epoch ──room──▶ pump
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -68,7 +69,9 @@ pub struct Report {
     /// Bytes read.
     pub bytes: u64,
     /// Rows committed, by output.
-    pub rows: std::collections::BTreeMap<String, u64>,
+    pub rows: BTreeMap<String, u64>,
+    /// Records refused, by their topic and why.
+    pub rejected: BTreeMap<String, BTreeMap<String, u64>>,
     /// Commits.
     pub commits: u64,
     /// The job clock, milliseconds since the epoch.
@@ -134,7 +137,7 @@ impl Run {
     pub fn run(self, observe: &mut dyn FnMut(&Report)) -> Result<Report, RunError> {
         let mut budget = Budget::default();
         loop {
-            let ended = recover(&*self.sink, &self.name, &self.definition, &self.outputs, |start, writer| match self.gather() {
+            let ended = recover(&*self.sink, &self.name, &self.definition, &self.outputs, |start, writer| match self.gather(None) {
                 Some(crew) => self.run_from(start, writer, crew, None, observe),
                 None => Ok(Report::default()),
             });
@@ -158,9 +161,12 @@ impl Run {
     }
 
     /// Gathers the processes that share the work; `None` if told to stop meanwhile.
-    pub(crate) fn gather(&self) -> Option<Option<Crew>> {
+    pub(crate) fn gather(&self, gauges: Option<&Gauges>) -> Option<Option<Crew>> {
         let Some(cluster) = &self.settings.cluster else { return Some(None) };
-        lead(cluster, &self.terms(cluster), &self.stop).map(Some)
+        let crew = lead(cluster, &self.terms(cluster), &self.stop, |missing| {
+            gauges.iter().for_each(|gauges| gauges.change(|figures| missing.clone_into(&mut figures.waits_for)));
+        });
+        crew.map(Some)
     }
 
     /// Runs the job from where its progress says, with a crew where there are other processes; `serving` where jobs come and go

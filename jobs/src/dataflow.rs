@@ -94,7 +94,8 @@ pub(crate) fn is_published<S>(plan: &Plan<S>, wire: Wire) -> bool {
 pub(crate) fn publish_rejected<'scope>(flow: &mut Flow<'scope>, by_steps: Option<Port<'scope>>) {
     let refused = Port::Rejected(flow.rejections().map(rejected));
     let all = by_steps.into_iter().fold(refused, Port::concat).rejected();
-    flow.append(engine::plan::REJECTED, all, |row| (format!("{}/{}/{}", row.topic, row.partition, row.offset), encode(row)));
+    let about = |row: &Rejected| (row.topic.to_string(), row.reason.name().to_owned());
+    flow.reject(all, about, |row| (format!("{}/{}/{}", row.topic, row.partition, row.offset), encode(row)));
 }
 
 /// How the rows of a table lie in time, milliseconds.

@@ -1,6 +1,7 @@
 //! The program as a person meets it.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,11 @@ struct Serving {
 impl Serving {
     fn begin(store: &str, city: &str) -> Self {
         let arguments = ["serve", "--local", store, "--city", city, "--listen", "127.0.0.1:0"];
-        let mut process = Command::new(env!("CARGO_BIN_EXE_giaolo")).args(arguments).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        Self::begin_by(Command::new(env!("CARGO_BIN_EXE_giaolo")).args(arguments))
+    }
+
+    fn begin_by(command: &mut Command) -> Self {
+        let mut process = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
         let address = lines.find_map(|line| Some(line.split_once("listening on http://")?.1.split(' ').next()?.to_owned())).unwrap();
         // The rest of the log is of no interest, but somebody must read it.
@@ -125,6 +130,47 @@ fn a_server_takes_jobs_and_goes_on_after_it_was_killed() {
     drop(serving);
     let nobody = giaolo(&["list", "--server", "127.0.0.1:1"]);
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("no server answers at 127.0.0.1:1"));
+}
+
+/// Runs a script on a disk that nobody else sees, a small one.
+fn on_a_small_disk(disk: &str, script: &str) -> Command {
+    let script = format!(r#"mount -t tmpfs -o size=16m tmpfs "$0" && {script}"#);
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--map-root-user", "--mount", "sh", "-c", &script, disk]);
+    unshare
+}
+
+#[test]
+fn a_full_disk_is_a_state_that_ends_by_itself_and_what_is_refused_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (disk, city, recording) = (path("disk"), path("city.json"), path("recording"));
+    for folder in [&disk, &recording] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    std::fs::write(&city, r#"{"name": "nowhere", "centres": [], "cameras": [], "links": [], "sections": []}"#).unwrap();
+    let unreadable = format!("{}\n", "x".repeat(10_000)).repeat(200);
+    for (topic, text) in [("observations", &*unreadable), ("signals", ""), ("hotlist", "")] {
+        std::fs::write(Path::new(&recording).join(topic).with_extension("ndjson"), text).unwrap();
+    }
+    if !on_a_small_disk(&disk, "true").output().is_ok_and(|tried| tried.status.success()) {
+        return println!("skipped: a process here may not have disks of its own");
+    }
+    let script = r#"
+        "$1" feed "$2" --local "$0/city.db" >/dev/null &&
+        exec "$1" serve --local "$0/city.db" --city "$3" --catalogue "$4" --listen 127.0.0.1:0"#;
+    let arguments = [env!("CARGO_BIN_EXE_giaolo"), &recording, &city, &path("jobs.db")];
+    let serving = Serving::begin_by(on_a_small_disk(&disk, script).args(arguments));
+
+    let filler = format!("/proc/{}/root{disk}/filler", serving.process.id());
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[1; 1 << 12]).is_ok() {}
+    serving.until(&["submit", "city"], "city is ");
+    serving.until(&["status"], "nothing can be committed, and it is tried again: no room is left on the disk of");
+    std::fs::remove_file(&filler).unwrap();
+    drop(file);
+    let status = serving.until(&["status"], "refused observations  200 unreadable");
+    assert!(status.contains("wrote rejected  200 rows") && !status.contains("nothing can be committed"), "{status}");
 }
 
 #[test]

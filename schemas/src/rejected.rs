@@ -52,3 +52,17 @@ pub enum Reason {
     /// Taken before.
     Duplicate,
 }
+
+impl Reason {
+    /// The reason as a row says it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Invalid => "invalid",
+            Self::Late => "late",
+            Self::Future => "future",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}

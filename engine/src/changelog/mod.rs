@@ -54,7 +54,14 @@ impl Standing {
 pub type Encode<T> = dyn Fn(&T, u32, Standing) -> Vec<u8> + Send + Sync;
 
 /// A row that is to be written: its bytes are made by who writes it, for workers have enough to do.
-pub(crate) type Draft = Box<dyn FnOnce() -> OutputRow + Send>;
+pub(crate) struct Draft {
+    pub(crate) write: Box<dyn FnOnce() -> OutputRow + Send>,
+    /// Where it tells of a record that was refused: what of.
+    pub(crate) refused: Option<Refused>,
+}
+
+/// The topic of a record that was refused, and why it was, in one word.
+pub(crate) type Refused = (String, String);
 
 /// How rows of type `T` are published.
 pub struct RowSpec<T> {
@@ -133,11 +140,13 @@ pub(crate) fn hold(held: Changes<'_, Held>) -> Told {
     Told { done: deliver(held, "Hold", logic, Outbox::default()), basis }
 }
 
-/// Publishes rows that are only ever added; returns up to which moment that is done (exclusive).
+/// Publishes rows that are only ever added, `refused` says of which refused record they tell; returns up to which moment that
+/// is done (exclusive).
 pub(crate) fn append<T: ExchangeData>(
     rows: Changes<'_, T>,
     output: &str,
     encode: impl Fn(&T) -> (String, Vec<u8>) + Send + Sync + 'static,
+    refused: impl Fn(&T) -> Option<Refused> + 'static,
     outbox: Outbox,
 ) -> Rc<Cell<u64>> {
     let topic = Arc::new((output.to_owned(), encode));
@@ -147,13 +156,13 @@ pub(crate) fn append<T: ExchangeData>(
         move |step, out: &mut Vec<(u64, Draft)>| {
             let Step::Changes(now, changes) = step else { return };
             for (row, _) in changes.drain(..).filter(|(_, diff)| *diff > 0) {
-                let topic = Arc::clone(&topic);
-                let draft = move || {
+                let (topic, refused) = (Arc::clone(&topic), refused(&row));
+                let write = move || {
                     let (topic, encode) = &*topic;
                     let (key, value) = encode(&row);
                     OutputRow { topic: topic.clone(), key, value, headers: Vec::new() }
                 };
-                out.push((now, Box::new(draft)));
+                out.push((now, Draft { write: Box::new(write), refused }));
             }
         },
         outbox,
@@ -327,7 +336,7 @@ impl<T: ExchangeData> Changelog<T> {
 
     fn draft(&self, id: u64, row: &T, revision: u32, standing: Standing) -> Draft {
         let (topic, row) = (Arc::clone(&self.topic), row.clone());
-        Box::new(move || topic.encode(id, &row, revision, standing))
+        Draft { write: Box::new(move || topic.encode(id, &row, revision, standing)), refused: None }
     }
 }
 

@@ -48,12 +48,14 @@ pub(crate) struct Crew {
     streams: Vec<Option<TcpStream>>,
 }
 
-/// Gathers everybody, however long that takes; `None` if told to stop meanwhile.
-pub(crate) fn lead(cluster: &Arc<Cluster>, terms: &Terms, stop: &AtomicBool) -> Option<Crew> {
+/// Gathers everybody, however long that takes; `None` if told to stop meanwhile. `tell` is told who is waited for.
+pub(crate) fn lead(cluster: &Arc<Cluster>, terms: &Terms, stop: &AtomicBool, tell: impl Fn(&[String])) -> Option<Crew> {
     let mut here: BTreeMap<usize, TcpStream> = BTreeMap::new();
     let mut reminded: Option<Instant> = None;
     while !stop.load(Ordering::Relaxed) {
-        let missing: Vec<usize> = (1..cluster.processes()).filter(|process| !here.contains_key(process)).collect();
+        let missing = (1..cluster.processes()).filter(|process| !here.contains_key(process));
+        let missing: Vec<String> = missing.map(|process| format!("{process} at {}", cluster.address(process))).collect();
+        tell(&missing);
         if missing.is_empty() {
             match begin(cluster, terms, &mut here) {
                 Ok(crew) => return Some(crew),
@@ -63,8 +65,7 @@ pub(crate) fn lead(cluster: &Arc<Cluster>, terms: &Terms, stop: &AtomicBool) -> 
             continue;
         }
         if reminded.is_none_or(|at| at.elapsed() > REMIND) {
-            let who: Vec<String> = missing.iter().map(|process| format!("{process} at {}", cluster.address(*process))).collect();
-            tracing::info!("waiting for process {}", who.join(", "));
+            tracing::info!("waiting for process {}", missing.join(", "));
             reminded = Some(Instant::now());
         }
         // Who comes twice has begun anew.

@@ -19,6 +19,7 @@ use self::feed::{InputHandle, MarkFeed, RecordFeed, RejectedFeed, TableFeed};
 pub use self::record::{Raw, Refusal, RefusalReason, Rejection};
 use crate::basis::AsOf;
 use crate::changelog::{self, Draft, Opening, Predecessor, RowSpec, Told};
+use crate::plan::REJECTED;
 use crate::share::{Flowing, Gauge, Keep, Pipe, Tap, tap};
 
 /// A changing collection at the job clock.
@@ -249,7 +250,19 @@ impl<'scope> Flow<'scope> {
         rows: Changes<'scope, T>,
         encode: impl Fn(&T) -> (String, Vec<u8>) + Send + Sync + 'static,
     ) {
-        let done = changelog::append(rows, output, encode, Rc::clone(&self.site.outbox));
+        let done = changelog::append(rows, output, encode, |_| None, Rc::clone(&self.site.outbox));
+        self.ends.done.push(done);
+    }
+
+    /// Publishes records that were refused, to the topic [`REJECTED`]: `about` gives the topic of one and why in one word, by
+    /// which they are counted, `encode` key and value.
+    pub fn reject<T: ExchangeData>(
+        &mut self,
+        rows: Changes<'scope, T>,
+        about: impl Fn(&T) -> (String, String) + 'static,
+        encode: impl Fn(&T) -> (String, Vec<u8>) + Send + Sync + 'static,
+    ) {
+        let done = changelog::append(rows, REJECTED, encode, move |row| Some(about(row)), Rc::clone(&self.site.outbox));
         self.ends.done.push(done);
     }
 

@@ -219,9 +219,12 @@ async fn status(Shared(server): Shared<Server>) -> Response {
 }
 
 async fn ready(Shared(server): Shared<Server>) -> Response {
-    match blocking(move || Ok(server.is_ready())).await {
-        Ok(true) => "ready\n".into_response(),
-        Ok(false) => {
+    match blocking(move || Ok((server.is_ready(), server.figures().stuck))).await {
+        Ok((true, None)) => "ready\n".into_response(),
+        Ok((true, Some(stuck))) => {
+            failure(StatusCode::SERVICE_UNAVAILABLE, &stuck, Some("it is tried again by itself, and nothing is lost meanwhile"))
+        }
+        Ok((false, _)) => {
             failure(StatusCode::SERVICE_UNAVAILABLE, "the server is not at work", Some("it rebuilds its state from the progress record"))
         }
         Err(response) => response,

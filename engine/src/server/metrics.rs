@@ -56,6 +56,12 @@ impl Collector for Snapshot {
         gauge(out, "partition_next_offset", "The next offset to be taken", None, offsets)?;
         counter(out, "records", "Records taken, of each partition since its jobs began", partitions().map(|p| (place(p), p.records)))?;
         counter(out, "rows", "Rows committed since the start", figures.rows.iter().map(|(topic, n)| (by("topic", topic), *n)))?;
+        let rejected = figures.rejected.iter().flat_map(|(topic, by)| by.iter().map(move |(reason, n)| (topic, reason, *n)));
+        let rejected = rejected.map(|(topic, reason, n)| (vec![("topic", topic.clone()), ("reason", reason.clone())], n));
+        counter(out, "rejected", "Records refused since the start, by why", rejected)?;
+        let stuck = f64::from(u8::from(figures.stuck.is_some()));
+        gauge(out, "commits_stuck", "Whether commits fail and are tried again", None, [(vec![], stuck)])?;
+        gauge(out, "processes_missing", "Processes that are waited for", None, [(vec![], figures.waits_for.len() as f64)])?;
         counter(out, "commits", "Commits since the start", [(vec![], figures.commits)])?;
         counter(out, "restarts", "Times the workers were started anew", [(vec![], figures.restarts)])?;
         gauge(out, "epochs_in_flight", "Epochs read and not committed", None, [(vec![], figures.epochs_in_flight as f64)])?;

@@ -64,7 +64,7 @@ impl Server {
 
     /// One pool of workers, from the progress record on.
     fn run_once(&self, start: Start, mut writer: Box<dyn Writer>) -> Result<Report, RunError> {
-        let Some(crew) = self.as_run(&BTreeMap::new()).gather() else { return Ok(Report::default()) };
+        let Some(crew) = self.as_run(&BTreeMap::new()).gather(Some(&self.gauges)) else { return Ok(Report::default()) };
         let known = self.recall(&start)?;
         let running: BTreeSet<Version> = start.last().map(versions).unwrap_or_default();
         let outputs: Vec<String> = running.iter().filter_map(|version| known.get(version)).flat_map(|p| p.outputs.clone()).collect();

@@ -229,6 +229,12 @@ fn status(status: &Value) -> String {
     };
     let state = if status["ready"] == true { "at work" } else { "rebuilding its state" };
     _ = writeln!(out, "{state}; the clock {clock}");
+    for process in figures["waits_for"].as_array().into_iter().flatten() {
+        _ = writeln!(out, "waits for process {}", process.as_str().unwrap_or_default());
+    }
+    if let Some(stuck) = figures["stuck"].as_str() {
+        _ = writeln!(out, "nothing can be committed, and it is tried again: {stuck}");
+    }
     if let Some(place) = figures["held_by"].as_str() {
         _ = writeln!(out, "the clock waits for {place}");
     }
@@ -242,6 +248,10 @@ fn status(status: &Value) -> String {
     }
     for (topic, rows) in figures["rows"].as_object().into_iter().flatten() {
         _ = writeln!(out, "  wrote {topic}  {rows} rows");
+    }
+    for (topic, reasons) in figures["rejected"].as_object().into_iter().flatten() {
+        let reasons: Vec<String> = reasons.as_object().into_iter().flatten().map(|(reason, n)| format!("{n} {reason}")).collect();
+        _ = writeln!(out, "  refused {topic}  {}", reasons.join(", "));
     }
     for (part, rows) in figures["remembered"].as_object().into_iter().flatten() {
         _ = writeln!(out, "  part  {part}  remembers {rows} rows, worked {}", span(figures["busy_ms"][part].as_u64().unwrap_or(0)));
