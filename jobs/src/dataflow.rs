@@ -10,7 +10,10 @@ use engine::{Flow, Held, Job, Mark, Raw, Refusal, RefusalReason, Rejection, RowS
 use operators::city::InView;
 use operators::{Arrived, Changes, Observed};
 use schemas::wire::{Format, Record};
-use schemas::{Alert, Duration, HotlistEntry, Id, Journey, Name, Observation, Place, Reason, Rejected, Revised, Sighting, Signal, Status};
+use schemas::{
+    Alert, Assignment, Duration, HotlistEntry, Id, Journey, Name, Observation, Patrol, Place, Reason, Rejected, Revised, Sighting, Signal,
+    Status,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +139,10 @@ pub(crate) fn publish<'scope>(flow: &mut Flow<'scope>, output: &PlannedOutput, t
             let rows = together(tables, Port::alerts);
             flow.publish(topic, rows, spec("vn.giaolo.alert", |row: &Alert| row.id, |row| row.at_ms, alerted));
         }
+        "assignments" => {
+            let rows = together(tables, Port::assignments);
+            flow.publish(topic, rows, spec("vn.giaolo.assignment", |row: &Assignment| row.id, |row| row.alert.at_ms, assigned));
+        }
         kind => unreachable!("the catalogue lets nobody write {kind} as a table"),
     }
 }
@@ -146,6 +153,7 @@ pub(crate) fn watch<'scope>(flow: &mut Flow<'scope>, table: Port<'scope>, spans:
         Port::Sightings(rows) => rows.map(|row| sighted(&row)),
         Port::Journeys(rows) => rows.map(|row| travelled(&row.journey)),
         Port::Alerts(rows) => rows.map(|row| alerted(&row)),
+        Port::Assignments(rows) => rows.map(|row| assigned(&row)),
         _ => return,
     };
     flow.watch(lasts, move |lasts| begins_ms(*lasts, spans), move |lasts| rests_ms(*lasts, spans));
@@ -189,6 +197,11 @@ pub(crate) fn alerted(alert: &Alert) -> Lasts {
     let lasted = ["stay_ms", "silent_ms"].iter().filter_map(|name| alert.measured.get(name)).max().unwrap_or(0);
     let latest = evidence().fold(0, u64::max).saturating_add(u64::try_from(lasted).unwrap_or(0));
     (evidence().fold(latest, u64::min), latest)
+}
+
+fn assigned(assignment: &Assignment) -> Lasts {
+    let (earliest_ms, latest_ms) = alerted(&assignment.alert);
+    (earliest_ms.min(assignment.seen_ms), latest_ms)
 }
 
 pub(crate) fn begins_ms((earliest_ms, _): Lasts, spans: Spans) -> u64 {
@@ -254,6 +267,7 @@ pub(crate) fn read<'scope>(flow: &mut Flow<'scope>, source: &PlannedSource) -> P
             |arrived| Some(arrived.record.at_ms),
         )),
         "signals" => Port::Signals(flow.source(name, decode::<Signal>, |signal| Some(signal.at_ms))),
+        "patrols" => Port::Patrols(flow.source(name, decode::<Patrol>, |patrol| Some(patrol.at_ms))),
         "hotlist" => Port::Hotlist(
             flow.table(name, |raw| keyed(raw, |entry: &HotlistEntry| format!("{}/{}", entry.list, entry.plate), |entry| !entry.deleted)),
         ),

@@ -1,12 +1,13 @@
-//! What `giaolo dispatch` needs to know of alerts: how one is read, and what an endpoint may ask for.
+//! What `giaolo dispatch` needs to know of alerts and of assignments: how one is read, and what an endpoint may ask for.
 
 use engine::Standing;
 use engine::dispatch::{Notice, Subject};
-use schemas::wire::Format;
-use schemas::{Alert, Reason, Revised, Status};
+use schemas::wire::{Format, Record, Refusal};
+use schemas::{Alert, Assignment, Reason, Revised, Status};
 use serde::Deserialize;
+use serde_json::Value;
 
-/// Alerts, in any format that they are published in.
+/// Alerts, alone or with the unit that is to go, in any format that they are published in.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alerts;
 
@@ -20,6 +21,8 @@ pub struct Wanted {
     pub rules: Vec<String>,
     /// Of at least this priority, 0 to 100.
     pub priority_least: u8,
+    /// Where these patrol units are to go; of a topic of assignments.
+    pub units: Vec<String>,
     /// No suspicions: even the bound most favourable to the driver violates.
     pub certain_only: bool,
 }
@@ -32,26 +35,35 @@ impl Subject for Alerts {
     }
 
     fn read(&self, record: &[u8]) -> Result<Notice, String> {
-        let alert: Revised<Alert> = Format::of(record).decode(record).map_err(|refusal| {
+        let read = |refusal: Refusal| match Format::of(record).decode::<Revised<Assignment>>(record) {
+            Ok(assignment) => notice(&assignment, &assignment.row.alert),
             // The refusal's own words may quote the record, and with it a plate.
-            if refusal.reason == Reason::Unreadable { "it cannot be read".to_owned() } else { "it is no alert".to_owned() }
-        })?;
-        let standing = match alert.status {
-            Status::Provisional => Standing::Provisional,
-            Status::Final => Standing::Final,
-            Status::Withdrawn => Standing::Withdrawn,
+            Err(_) if refusal.reason == Reason::Unreadable => Err("it cannot be read".to_owned()),
+            Err(_) => Err("it is no alert, nor an assignment".to_owned()),
         };
-        let data = serde_json::to_value(&alert).map_err(|_| "it cannot be written as JSON".to_owned())?;
-        Ok(Notice { id: alert.row.id.to_string(), revision: alert.revision, standing, at_ms: alert.row.at_ms, data })
+        Format::of(record).decode::<Revised<Alert>>(record).map_or_else(read, |alert| notice(&alert, &alert.row))
     }
 
     fn wants(&self, wanted: &Wanted, notice: &Notice) -> bool {
-        let among = |names: &[String], field: &str| names.is_empty() || names.iter().any(|name| notice.data[field] == **name);
-        among(&wanted.centres, "centre")
-            && among(&wanted.rules, "rule")
-            && notice.data["priority"].as_u64().unwrap_or(0) >= u64::from(wanted.priority_least)
-            && (notice.data["certain"] == true || !wanted.certain_only)
+        let alert = notice.data.get("alert").unwrap_or(&notice.data);
+        let among = |names: &[String], value: &Value| names.is_empty() || names.iter().any(|name| *value == **name);
+        among(&wanted.centres, &alert["centre"])
+            && among(&wanted.rules, &alert["rule"])
+            && among(&wanted.units, &notice.data["unit"])
+            && alert["priority"].as_u64().unwrap_or(0) >= u64::from(wanted.priority_least)
+            && (alert["certain"] == true || !wanted.certain_only)
     }
+}
+
+/// What is sent of a row, and of which alert.
+fn notice<R: Record>(row: &Revised<R>, alert: &Alert) -> Result<Notice, String> {
+    let standing = match row.status {
+        Status::Provisional => Standing::Provisional,
+        Status::Final => Standing::Final,
+        Status::Withdrawn => Standing::Withdrawn,
+    };
+    let data = serde_json::to_value(row).map_err(|_| "it cannot be written as JSON".to_owned())?;
+    Ok(Notice { id: alert.id.to_string(), revision: row.revision, standing, at_ms: alert.at_ms, data })
 }
 
 #[cfg(test)]
@@ -69,13 +81,28 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         for (wanted, wants) in [
             (Wanted::default(), true),
-            (Wanted { centres: names(&["east", "west"]), rules: names(&["section_speed"]), priority_least: 40, certain_only: false }, true),
+            (Wanted { centres: names(&["east", "west"]), rules: names(&["section_speed"]), priority_least: 40, ..Wanted::default() }, true),
             (Wanted { centres: names(&["east"]), ..Wanted::default() }, false),
             (Wanted { rules: names(&["hotlist"]), ..Wanted::default() }, false),
             (Wanted { priority_least: 41, ..Wanted::default() }, false),
             (Wanted { certain_only: true, ..Wanted::default() }, false),
+            (Wanted { units: names(&["p7"]), ..Wanted::default() }, false),
         ] {
             assert_eq!(Alerts.wants(&wanted, &notice), wants, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn an_assignment_is_told_to_its_unit() {
+        let alert = ALERT.replacen(r#""revision":3,"status":"withdrawn","#, "", 1);
+        let assignment = format!(
+            r#"{{"revision":2,"status":"provisional","id":"ffffffffffffffff","unit":"p7","distance_cm":9,"by_road":true,"seen_ms":1,"alert":{alert}}}"#
+        );
+        let notice = Alerts.read(assignment.as_bytes()).unwrap();
+        assert_eq!((notice.id.as_str(), notice.revision, notice.standing), ("ffffffffffffffff", 2, Standing::Provisional));
+        for (unit, wants) in [("p7", true), ("p8", false)] {
+            let wanted = Wanted { units: vec![unit.to_owned()], centres: vec!["west".to_owned()], priority_least: 40, ..Wanted::default() };
+            assert_eq!(Alerts.wants(&wanted, &notice), wants, "{unit}");
         }
     }
 

@@ -18,7 +18,7 @@ use engine::share::{Keep, Tap};
 use engine::{Flow, Limits, Part, Program, Shelf};
 use operators::Arrived;
 use operators::city::{Bond, Itinerary};
-use schemas::{Alert, City, Duration, HotlistEntry, Id, Observation, Rejected, Sighting, Signal};
+use schemas::{Alert, Assignment, City, Duration, HotlistEntry, Id, Observation, Patrol, Rejected, Sighting, Signal};
 
 use crate::catalogue::{Context, Port, Step, Traffic, build};
 use crate::comparison::Comparison;
@@ -238,7 +238,9 @@ enum PortTap {
     Journeys(Tap<Arc<Itinerary>>),
     Signals(Tap<Signal>),
     Hotlist(Tap<HotlistEntry>),
+    Patrols(Tap<Patrol>),
     Alerts(Tap<Alert>),
+    Assignments(Tap<Assignment>),
     Rejected(Tap<Rejected>),
 }
 
@@ -251,7 +253,11 @@ impl PortTap {
             Port::Journeys(rows) => Self::Journeys(flow.share(name, rows, Keep::Span(|row, _| row.journey.until_ms, keep_ms))),
             Port::Signals(rows) => Self::Signals(flow.share(name, rows, Keep::Span(|row, _| row.at_ms, keep_ms))),
             Port::Hotlist(rows) => Self::Hotlist(flow.share(name, rows, Keep::Table)),
+            Port::Patrols(rows) => Self::Patrols(flow.share(name, rows, Keep::Span(|row, _| row.at_ms, keep_ms))),
             Port::Alerts(rows) => Self::Alerts(flow.share(name, rows, Keep::Span(|row, last| row.at_ms.max(last), keep_ms))),
+            Port::Assignments(rows) => {
+                Self::Assignments(flow.share(name, rows, Keep::Span(|row, last| row.alert.at_ms.max(last), keep_ms)))
+            }
             Port::Rejected(rows) => Self::Rejected(flow.share(name, rows, Keep::Nothing)),
         }
     }
@@ -264,7 +270,9 @@ impl PortTap {
             Self::Journeys(tap) => Port::Journeys(flow.join(tap)),
             Self::Signals(tap) => Port::Signals(flow.join(tap)),
             Self::Hotlist(tap) => Port::Hotlist(flow.join(tap)),
+            Self::Patrols(tap) => Port::Patrols(flow.join(tap)),
             Self::Alerts(tap) => Port::Alerts(flow.join(tap)),
+            Self::Assignments(tap) => Port::Assignments(flow.join(tap)),
             Self::Rejected(tap) => Port::Rejected(flow.join(tap)),
         }
     }

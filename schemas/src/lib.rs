@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! city ──────────┐
-//! frame ─▶ observation ─▶ sighting ─▶ journey ─▶ alert
+//! frame ─▶ observation ─▶ sighting ─▶ journey ─▶ alert ─▶ assignment
 //! signal, hotlist, patrol ───────────────┘        anything that cannot be read ─▶ rejected
 //! ```
 //!
@@ -13,6 +13,7 @@
 #[macro_use]
 mod text;
 mod alert;
+mod assignment;
 mod capture_health;
 mod city;
 mod frame;
@@ -31,6 +32,7 @@ mod signal;
 pub mod wire;
 
 pub use alert::{Alert, Evidence, Quantities};
+pub use assignment::Assignment;
 pub use capture_health::{CaptureHealth, CaptureState};
 pub use city::{Camera, City, Ground, Lane, Line, LineKind, Link, Section, Zone, ZoneKind};
 pub use frame::{Codec, Frame};

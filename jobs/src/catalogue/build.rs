@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use operators::city::{InView, JourneyParameters, LinkParameters, TrackParameters, assemble_journeys, link, track};
 use operators::rules::verbs::{self, AsOfJoinParameters, IntervalJoinParameters, SeriesParameters, SessionizeParameters};
-use operators::rules::{self, CameraSilentParameters, ClonedPlateParameters, ConditionError, HotlistParameters, RedLightParameters};
+use operators::rules::{
+    self, CameraSilentParameters, ClonedPlateParameters, ConditionError, HotlistParameters, NearestPatrolParameters, RedLightParameters,
+};
 use operators::{Changes, Observed};
 use schemas::{City, Duration};
 
@@ -106,6 +108,11 @@ pub fn build<'scope>(
             other => rules::custom(other.sightings(), city, parameters),
         }
         .unwrap_or_else(checked),
+        Step::NearestPatrol(parameters) => {
+            let (alerts, patrols) = (next().alerts(), next().patrols());
+            let parameters = NearestPatrolParameters { lateness: changing, ..parameters };
+            return vec![Port::Assignments(rules::nearest_patrol(alerts, patrols, &city, parameters))];
+        }
         Step::Filter(parameters) => return vec![each!(next(), |records| verbs::filter(records, &parameters))],
         Step::Retain(parameters) => return vec![each!(next(), |records| Ok(verbs::retain(records, &parameters)))],
         Step::Deduplicate(parameters) => {

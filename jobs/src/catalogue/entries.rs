@@ -17,6 +17,7 @@
 //! | `hotlist`, `as_of_join` | the table, which is read whole; the journeys of a window |
 //! | `cloned_plate` | the sure reads of two windows; what it tells of is counted by windows of the clock |
 //! | `camera_silent` | the camera's last frame, until what was told of the silence is final; then it is as good as new |
+//! | `nearest_patrol` | where units were at the time: at most `stale` old, else that is not known |
 //! | `suppress` | five windows: a series is counted anew every four |
 //! | `deduplicate`, `interval_join` | one window |
 //! | `sessionize` | the longest session and two gaps: a longer series is cut at moments of the clock |
@@ -32,8 +33,8 @@ use operators::rules::verbs::{
     AsOfJoinParameters, FilterParameters, IntervalJoinParameters, RetainParameters, SeriesParameters, SessionizeParameters,
 };
 use operators::rules::{
-    CameraSilentParameters, ClonedPlateParameters, CustomParameters, HotlistParameters, NoStoppingParameters, PointSpeedParameters,
-    RedLightParameters, SectionSpeedParameters, WrongWayParameters,
+    CameraSilentParameters, ClonedPlateParameters, CustomParameters, HotlistParameters, NearestPatrolParameters, NoStoppingParameters,
+    PointSpeedParameters, RedLightParameters, SectionSpeedParameters, WrongWayParameters,
 };
 use operators::stream::suppress_memory_ms;
 use schemars::JsonSchema;
@@ -43,7 +44,7 @@ use serde_json::Value;
 
 use super::Step;
 use super::conditions::{check_custom, check_verb};
-use super::kinds::{ALERTS, BONDS, HOTLIST, JOURNEYS, OBSERVATIONS, SIGHTINGS, SIGNALS, schema};
+use super::kinds::{ALERTS, ASSIGNMENTS, BONDS, HOTLIST, JOURNEYS, OBSERVATIONS, PATROLS, SIGHTINGS, SIGNALS, schema};
 
 pub(super) const ENTRIES: &[Entry<Step>] = &[
     #[cfg(feature = "vision")]
@@ -143,6 +144,15 @@ pub(super) const ENTRIES: &[Entry<Step>] = &[
             "Raises an alert for every record for which a condition of your own holds, written in CEL.",
             &[InputPort { name: "records", kinds: &[SIGHTINGS, JOURNEYS], optional: false }],
         )
+    },
+    Entry {
+        name: "nearest_patrol",
+        summary: "Gives every alert the patrol unit on duty that is nearest at its time, by the roads of the map.",
+        inputs: &[one(&[ALERTS]), one(&[PATROLS])],
+        outputs: &[gives(ASSIGNMENTS)],
+        schema: manual::<NearestPatrolParameters>,
+        read: |p| read(p, |_| 0, Step::NearestPatrol),
+        check: None,
     },
     verb::<FilterParameters>("filter", "Keeps the records for which a condition holds, written in CEL.", |p| read(p, |_| 0, Step::Filter)),
     verb::<RetainParameters>("retain", "Lets records change only so long after their time; then they stay as they are.", |p| {
@@ -252,6 +262,7 @@ fn read<P: DeserializeOwned + Serialize>(
 fn looks_back_ms(step: &Step) -> u64 {
     match step {
         Step::RedLight(red) => red.red_most.ms(),
+        Step::NearestPatrol(nearest) => nearest.stale.ms(),
         // What it says of a camera whose last frame it has not seen must be settled, a broken clock included.
         Step::CameraSilent(silent) => silent.silence.ms().saturating_mul(2).saturating_add(60_000),
         _ => 0,

@@ -3,7 +3,7 @@
 use engine::definition::{DecodeError, Node, decode};
 use engine::plan::{Kind, REJECTED};
 use schemars::{JsonSchema, schema_for};
-use schemas::{Alert, Frame, HotlistEntry, Journey, Observation, Rejected, Sighting, Signal};
+use schemas::{Alert, Assignment, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Sighting, Signal};
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::Value;
 
@@ -15,7 +15,9 @@ pub(super) const BONDS: &str = "bonds";
 pub(super) const JOURNEYS: &str = "journeys";
 pub(super) const SIGNALS: &str = "signals";
 pub(super) const HOTLIST: &str = "hotlist";
+pub(super) const PATROLS: &str = "patrols";
 pub(super) const ALERTS: &str = "alerts";
+pub(super) const ASSIGNMENTS: &str = "assignments";
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -92,6 +94,15 @@ pub(super) const KINDS: &[Kind] = &[
         check: |node| row::<HotlistEntry>(node, HotlistEntry::check),
     },
     Kind {
+        name: PATROLS,
+        summary: "where a patrol unit is from a moment on, and whether it can be sent",
+        readable: true,
+        table: false,
+        writable: false,
+        schema: schema::<Patrol>,
+        check: |node| row::<Patrol>(node, |_| Ok(())),
+    },
+    Kind {
         name: ALERTS,
         summary: "what a person is told",
         readable: false,
@@ -99,6 +110,15 @@ pub(super) const KINDS: &[Kind] = &[
         writable: true,
         schema: schema::<Alert>,
         check: |node| row::<Alert>(node, |_| Ok(())),
+    },
+    Kind {
+        name: ASSIGNMENTS,
+        summary: "which patrol unit is nearest to what an alert tells of",
+        readable: false,
+        table: false,
+        writable: true,
+        schema: schema::<Assignment>,
+        check: |node| row::<Assignment>(node, |_| Ok(())),
     },
     Kind {
         name: REJECTED,

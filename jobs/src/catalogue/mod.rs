@@ -1,7 +1,7 @@
 //! The catalogue: what a job about traffic can be made of.
 //!
 //! ```text
-//! kinds     what flows: frames, observations, sightings, bonds, journeys, signals, hotlist, alerts
+//! kinds     what flows: frames, observations, sightings, bonds, journeys, signals, hotlist, patrols, alerts, assignments
 //! entries   what a step can be: its ports, its parameters, its window
 //! step      an entry with its parameters, read and checked
 //! build     a step at work: ports in, ports out
@@ -25,8 +25,8 @@ use operators::rules::verbs::{
     AsOfJoinParameters, FilterParameters, IntervalJoinParameters, RetainParameters, SeriesParameters, SessionizeParameters,
 };
 use operators::rules::{
-    CameraSilentParameters, ClonedPlateParameters, CustomParameters, HotlistParameters, NoStoppingParameters, PointSpeedParameters,
-    RedLightParameters, SectionSpeedParameters, WrongWayParameters,
+    CameraSilentParameters, ClonedPlateParameters, CustomParameters, HotlistParameters, NearestPatrolParameters, NoStoppingParameters,
+    PointSpeedParameters, RedLightParameters, SectionSpeedParameters, WrongWayParameters,
 };
 
 use schemas::City;
@@ -65,6 +65,8 @@ pub enum Step {
     CameraSilent(CameraSilentParameters),
     /// A condition written in the definition.
     Custom(CustomParameters),
+    /// The patrol unit that is to go.
+    NearestPatrol(NearestPatrolParameters),
     /// The records for which a condition holds.
     Filter(FilterParameters),
     /// The records, as long as they may change.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use operators::city::{Bond, Itinerary};
 use operators::{Arrived, Changes};
-use schemas::{Alert, HotlistEntry, Observation, Rejected, Sighting, Signal};
+use schemas::{Alert, Assignment, HotlistEntry, Observation, Patrol, Rejected, Sighting, Signal};
 
 /// What flows out of a source or a step.
 #[derive(Clone)]
@@ -21,8 +21,12 @@ pub enum Port<'scope> {
     Signals(Changes<'scope, Signal>),
     /// Plates somebody looks for.
     Hotlist(Changes<'scope, HotlistEntry>),
+    /// Where patrol units are.
+    Patrols(Changes<'scope, Patrol>),
     /// What a person is told.
     Alerts(Changes<'scope, Alert>),
+    /// Who is to go.
+    Assignments(Changes<'scope, Assignment>),
     /// Records that could not be taken.
     Rejected(Changes<'scope, Rejected>),
 }
@@ -38,7 +42,9 @@ impl<'scope> Port<'scope> {
             (Self::Journeys(a), Self::Journeys(b)) => Self::Journeys(a.concat(b)),
             (Self::Signals(a), Self::Signals(b)) => Self::Signals(a.concat(b)),
             (Self::Hotlist(a), Self::Hotlist(b)) => Self::Hotlist(a.concat(b)),
+            (Self::Patrols(a), Self::Patrols(b)) => Self::Patrols(a.concat(b)),
             (Self::Alerts(a), Self::Alerts(b)) => Self::Alerts(a.concat(b)),
+            (Self::Assignments(a), Self::Assignments(b)) => Self::Assignments(a.concat(b)),
             (Self::Rejected(a), Self::Rejected(b)) => Self::Rejected(a.concat(b)),
             _ => unreachable!("a plan lets only one kind flow into a port"),
         }
@@ -68,6 +74,8 @@ ports! {
     journeys: Journeys of Arc<Itinerary>;
     signals: Signals of Signal;
     hotlist: Hotlist of HotlistEntry;
+    patrols: Patrols of Patrol;
     alerts: Alerts of Alert;
+    assignments: Assignments of Assignment;
     rejected: Rejected of Rejected;
 }

@@ -49,8 +49,8 @@ use clap::{Parser, Subcommand};
 
 /// From traffic cameras to journeys, violations and alerts.
 ///
-/// A job is a YAML document that says what is read, what is done and what comes out. Five are built in: city,
-/// section-speed, hotlist, custom, verbs. Begin with a copy of one of them, change it, and let the program check it.
+/// A job is a YAML document that says what is read, what is done and what comes out. Six are built in: city,
+/// section-speed, hotlist, patrols, custom, verbs. Begin with a copy of one of them, change it, and let the program check it.
 #[derive(Debug, Parser)]
 #[command(name = "giaolo", version, after_help = FIRST_STEPS)]
 pub struct Cli {

@@ -1,4 +1,4 @@
-//! Meaning to alerts: one file a rule.
+//! Meaning to alerts: one file a rule; and `nearest_patrol`, which says who is to go.
 //!
 //! Every rule decides on the bound most favourable to the driver: an alert is *certain* only if that bound still
 //! violates, else it is a suspicion. What a rule says is a function of the evidence it has, so late evidence corrects it.
@@ -14,6 +14,7 @@ pub mod camera_silent;
 pub mod cloned_plate;
 pub mod custom;
 pub mod hotlist;
+pub mod nearest_patrol;
 pub mod no_stopping;
 pub mod point_speed;
 pub mod red_light;
@@ -27,6 +28,7 @@ pub use condition::{Condition, ConditionError};
 pub use custom::{CustomParameters, Subject, custom};
 pub use hotlist::{HotlistParameters, hotlist};
 pub use keyed::check_by;
+pub use nearest_patrol::{NearestPatrolParameters, nearest_patrol};
 pub use no_stopping::{NoStoppingParameters, no_stopping};
 pub use point_speed::{PointSpeedParameters, point_speed};
 pub use red_light::{RedLightParameters, red_light};

@@ -6,7 +6,7 @@ use differential_dataflow::input::InputSession;
 use operators::city::Itinerary;
 use operators::rules::{self, Condition};
 use operators::{Arrived, Clock, Observed};
-use schemas::{Alert, City, HotlistEntry, Observation, Sighting, Signal};
+use schemas::{Alert, Assignment, City, HotlistEntry, Observation, Patrol, Quantities, Sighting, Signal};
 
 /// One record of any kind that rules take.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,8 @@ pub(crate) enum Record {
     Journey(Arc<Itinerary>),
     Signal(Signal),
     Entry(HotlistEntry),
+    Alert(Alert),
+    Patrol(Patrol),
     Frame(Arrived<Observation>),
     Observed(Observed),
 }
@@ -65,6 +67,7 @@ pub(crate) fn run(rule: &Rule, city: &City, changes: &[Change], workers: usize) 
                 "camera_silent" => rules::camera_silent(only!(Frame), only!(Observed), &city, &parameters!()),
                 "custom" => rules::custom(only!(Sighting), city, parameters!()).expect("a condition that compiles"),
                 "custom_journey" => rules::custom(only!(Journey), city, parameters!()).expect("a condition that compiles"),
+                "nearest_patrol" => rules::nearest_patrol(only!(Alert), only!(Patrol), &city, parameters!()).map(sent),
                 other => panic!("no rule named {other}"),
             };
             alerts.inspect(move |(alert, now, diff)| sender.send((*now, alert.clone(), *diff)).expect("a receiver"));
@@ -78,6 +81,13 @@ pub(crate) fn run(rule: &Rule, city: &City, changes: &[Change], workers: usize) 
     let mut told: Told = receiver.into_iter().collect();
     told.sort();
     told
+}
+
+/// An assignment as an alert that says so.
+fn sent(assignment: Assignment) -> Alert {
+    let Assignment { unit, distance_cm, by_road, seen_ms, alert, .. } = assignment;
+    let measured = Quantities::of([("distance_cm", distance_cm as i64), ("seen_ms", seen_ms as i64)]);
+    Alert { measured, text: format!("{unit}{}", if by_road { " by road" } else { "" }), ..alert }
 }
 
 /// The table after all that was told; panics if an alert went that never came, or came twice.

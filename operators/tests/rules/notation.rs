@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use operators::city::Itinerary;
 use operators::{Arrived, Observed};
-use schemas::{City, Confidence, Crossing, Id, Name, Plate, PlateColour, PlateKind, PlateText, Sighting};
+use schemas::{Alert, City, Confidence, Crossing, Evidence, Id, Name, Plate, PlateColour, PlateKind, PlateText, Quantities, Sighting};
 use serde_json::{Value, json};
 
 use crate::dataflow::Record;
 
-/// Four cameras in a row, a kilometre apart; `d`'s clock may be wrong by a second.
+/// A kilometre of the equator, 1e-7 degrees.
+pub(crate) const KM_E7: i32 = 89_932;
+
+/// Four cameras in a row on the equator, a kilometre apart; `d`'s clock may be wrong by a second.
 pub(crate) fn city() -> City {
     let camera = |id: &str, centre: &str, clock_error_ms: u32| {
+        let lon_e7 = i32::from(id.as_bytes()[0] - b'a') * KM_E7;
         json!({
-            "id": id, "centre": centre, "lon_e7": 0, "lat_e7": 0, "heading_deg": 0, "fps": 5, "clock_error_ms": clock_error_ms, "ground": [],
+            "id": id, "centre": centre, "lon_e7": lon_e7, "lat_e7": 0, "heading_deg": 0, "fps": 5, "clock_error_ms": clock_error_ms, "ground": [],
             "lanes": [{"id": 0, "from_x": 0, "to_x": 40, "head": format!("{id}/0")}, {"id": 1, "from_x": 40, "to_x": 80, "head": null}],
             "lines": [{"id": "stop", "kind": "stop_line", "from": [0, 500], "to": [80, 500]},
                       {"id": "beyond", "kind": "conflict_line", "from": [0, 560], "to": [80, 560]}],
@@ -40,11 +44,33 @@ pub(crate) fn record(line: &str) -> Record {
         "journey" => Record::Journey(journey(&value)),
         "signal" => Record::Signal(serde_json::from_value(value).expect("a signal")),
         "entry" => Record::Entry(serde_json::from_value(value).expect("an entry")),
+        "alert" => Record::Alert(alert(number(&value, "id"), text(&value, "camera"), number(&value, "at"))),
+        "patrol" => Record::Patrol(serde_json::from_value(value).expect("a patrol")),
         "frame" => {
             Record::Frame(frame(number(&value, "part") as u32, number(&value, "offset"), text(&value, "camera"), number(&value, "at")))
         }
         "observed" => Record::Observed(observed(number(&value, "part") as u32, number(&value, "until"))),
         other => panic!("no noun {other}"),
+    }
+}
+
+/// What a rule might tell of a camera.
+pub(crate) fn alert(id: u64, camera: &str, at_ms: u64) -> Alert {
+    let camera = Name::of(camera);
+    Alert {
+        id: Id(id),
+        rule: Name::of("test"),
+        certain: true,
+        priority: 50,
+        at_ms,
+        centre: Name::of("west"),
+        plate: None,
+        journey: None,
+        // The last is where it is, in whatever order they stand.
+        evidence: [(camera, at_ms), (Name::of("d"), at_ms - 1)].map(|(camera, at_ms)| Evidence { sighting: None, camera, at_ms }).to_vec(),
+        measured: Quantities::default(),
+        limit: Quantities::default(),
+        text: String::new(),
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use operators::city::Itinerary;
 use proptest::prelude::*;
-use schemas::{Alert, HotlistEntry, Name, PlateKind, Signal, SignalState};
+use schemas::{Alert, HotlistEntry, Name, Patrol, PlateKind, Signal, SignalState};
 
 use crate::dataflow::{Change, Record, Rule, run, standing};
-use crate::notation::{city, frame, itinerary, observed, passed, plate, way};
+use crate::notation::{KM_E7, alert, city, frame, itinerary, observed, passed, plate, way};
 
 /// Tells a rule about all records in the order given, some of them first wrongly added and taken back, a few at a moment.
 fn told(rule: &str, records: &[Record], passing: &[Record], per_moment: usize, workers: usize) -> Vec<Alert> {
@@ -202,6 +202,66 @@ proptest! {
             expected.extend(seen.windows(2).filter(|w| w[1] - w[0] > 10_000).map(|w| ((*name).to_owned(), w[0], (w[1] - w[0]) as i64)));
             expected.extend(seen.last().filter(|last| *last + 10_050 < end).map(|last| ((*name).to_owned(), *last, 10_000)));
         }
+        prop_assert_eq!(found, expected);
+    }
+}
+
+prop_compose! {
+    fn places(most: usize)(said in prop::collection::btree_set((0usize..3, 0u64..50, -130i32..160, prop::bool::weighted(0.8)), 0..most)) -> Vec<Patrol> {
+        let place = |(unit, step, hectometres, on_duty): (usize, u64, i32, bool)| Patrol {
+            unit: Name::of(["p1", "p2", "p3"][unit]), lon_e7: hectometres * KM_E7 / 10, lat_e7: 0, at_ms: step * 5_000, on_duty,
+        };
+        said.into_iter().map(place).collect()
+    }
+}
+
+/// Unit, distance, whether by road and when seen: all is on the equator, where distances are differences of longitude.
+fn sent(alert: &Alert, places: &[Patrol]) -> Option<(String, i64, i64)> {
+    let straight = |from: i32, to: i32| (f64::from((from - to).abs()) * 1e-7 * std::f64::consts::PI / 180.0 * 637_100_880.0).round() as i64;
+    let camera = |number: i32| number * KM_E7;
+    let there = i32::from(alert.evidence[0].camera.as_str().as_bytes()[0] - b'a');
+    let mut best: Option<(i64, String, i64)> = None;
+    for unit in ["p1", "p2", "p3"] {
+        let told: Vec<&Patrol> = places.iter().filter(|p| p.unit.as_str() == unit && p.at_ms <= alert.at_ms).collect();
+        let Some(last_ms) = told.iter().map(|p| p.at_ms).max() else { continue };
+        let last: Vec<_> = told.iter().filter(|p| p.at_ms == last_ms).collect();
+        if last.len() > 1 || !last[0].on_duty || alert.at_ms - last_ms > 120_000 {
+            continue;
+        }
+        let mut first = 0;
+        for number in 1..4 {
+            if straight(last[0].lon_e7, camera(number)) < straight(last[0].lon_e7, camera(first)) {
+                first = number;
+            }
+        }
+        // The map has links between neighbours, and no others.
+        let distance = if (first - there).abs() == 1 {
+            straight(last[0].lon_e7, camera(first)) + 100_000
+        } else {
+            straight(last[0].lon_e7, camera(there))
+        };
+        if distance <= 1_000_000 && best.as_ref().is_none_or(|(least, ..)| distance < *least) {
+            best = Some((distance, unit.to_owned(), last_ms as i64));
+        }
+    }
+    best.map(|(distance, unit, last_ms)| (unit, distance, last_ms))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn the_nearest_unit_is_sent_wherever_it_was_said_to_be(
+        places in places(40), passing in places(10), alerts in prop::collection::vec((0usize..4, 1u64..250_000), 1..12), seed in 0usize..100, per_moment in 1usize..8, workers in 1usize..3,
+    ) {
+        let alerts: Vec<Alert> = alerts.into_iter().zip(1..).map(|((camera, at_ms), id)| alert(id, ["a", "b", "c", "d"][camera], at_ms)).collect();
+        let mut records: Vec<Record> = places.iter().copied().map(Record::Patrol).chain(alerts.iter().cloned().map(Record::Alert)).collect();
+        rotate(&mut records, seed);
+        let passing: Vec<Record> = passing.into_iter().map(Record::Patrol).collect();
+        let told = told("nearest_patrol", &records, &passing, per_moment, workers);
+        let unit = |alert: &Alert| alert.text.split(' ').next().unwrap_or_default().to_owned();
+        let found: BTreeMap<_, _> = told.iter().map(|a| (a.id, (unit(a), measured(a, "distance_cm"), measured(a, "seen_ms")))).collect();
+        let expected: BTreeMap<_, _> = alerts.iter().filter_map(|alert| Some((alert.id, sent(alert, &places)?))).collect();
         prop_assert_eq!(found, expected);
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Alert, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Plate, Rejected, Revised, Sighting, Signal};
+use crate::{
+    Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Plate, Rejected, Revised, Sighting, Signal,
+};
 
 /// A record that may stand on the wire.
 pub trait Record: Serialize + DeserializeOwned {
@@ -53,6 +55,7 @@ records! {
     // 10 to 13 are left out: JSON may begin with them, for they are white space.
     Frame = 14 "frame", 1, Frame::check;
     CaptureHealth = 15 "capture health", 1, |_| Ok(());
+    Assignment = 16 "assignment", 1, check_assignment;
 }
 
 impl<T: Record> Record for Revised<T> {
@@ -109,6 +112,13 @@ fn check_alert(alert: &Alert) -> Result<(), String> {
         return Err(format!("priority is {}; at most 100 is allowed", alert.priority));
     }
     alert.plate.as_ref().map_or(Ok(()), Plate::check)
+}
+
+fn check_assignment(assignment: &Assignment) -> Result<(), String> {
+    if assignment.id != assignment.alert.id {
+        return Err(format!("id is {}, but that of its alert is {}", assignment.id, assignment.alert.id));
+    }
+    check_alert(&assignment.alert)
 }
 
 /// An interval of one moment is allowed: a vehicle may be seen in a single frame.

@@ -2,9 +2,9 @@
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use schemas::{
-    Alert, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Evidence, Frame, Ground, HotlistEntry, Id,
-    Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox, Plate, PlateColour, PlateKind, PlateText,
-    Quantities, Reason, Rejected, Revised, Section, Sighting, Signal, SignalState, Status, Stay, Zone, ZoneKind,
+    Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Evidence, Frame, Ground,
+    HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox, Plate, PlateColour,
+    PlateKind, PlateText, Quantities, Reason, Rejected, Revised, Section, Sighting, Signal, SignalState, Status, Stay, Zone, ZoneKind,
 };
 
 /// A record of its type, at random.
@@ -90,6 +90,8 @@ generate! {
         .prop_map(|((id, rule, certain, priority, at_ms, centre, plate), (journey, evidence, measured, limit, text))| Alert {
             id, rule, certain, priority, at_ms, centre, plate, journey, evidence, measured, limit, text,
         });
+    Assignment = (Name::any(), any::<u64>(), any::<bool>(), any::<u64>(), Alert::any())
+        .prop_map(|(unit, distance_cm, by_road, seen_ms, alert)| Assignment { id: alert.id, unit, distance_cm, by_road, seen_ms, alert });
     Reason = select(vec![Reason::Unreadable, Reason::Invalid, Reason::Late, Reason::Future, Reason::Duplicate]);
     Rejected = (Name::any(), any::<u32>(), any::<u64>(), Reason::any(), any::<String>(), any::<Option<String>>(), any::<Option<String>>())
         .prop_map(|(topic, partition, offset, reason, detail, record, record_base64)| Rejected { topic, partition, offset, reason, detail, record, record_base64 });

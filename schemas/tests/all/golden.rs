@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use schemas::{
-    Alert, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Evidence, Frame, Ground, HotlistEntry, Id,
-    Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox, Plate, PlateColour, PlateKind, Quantities,
-    Reason, Rejected, Revised, Section, Sighting, Signal, SignalState, Status, Stay, Zone, ZoneKind,
+    Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Evidence, Frame, Ground,
+    HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox, Plate, PlateColour,
+    PlateKind, Quantities, Reason, Rejected, Revised, Section, Sighting, Signal, SignalState, Status, Stay, Zone, ZoneKind,
     wire::{Format, Record},
 };
 
@@ -144,7 +144,10 @@ fn what_comes_out() {
     };
     hold("sighting", &Revised { revision: 1, status: Status::Provisional, row: sighting });
     hold("journey", &Revised { revision: 2, status: Status::Final, row: journey });
+    let (id, unit, seen_ms) = (alert.id, Name::of("p7"), NOON_MS + 4_000);
+    let assignment = Assignment { id, unit, distance_cm: 123_400, by_road: true, seen_ms, alert: alert.clone() };
     hold("alert", &Revised { revision: 3, status: Status::Withdrawn, row: alert });
+    hold("assignment", &Revised { revision: 4, status: Status::Provisional, row: assignment });
     let (topic, reason, detail) = (Name::of("observations"), Reason::Invalid, "missing field `frame` at line 1 column 12".into());
     let record = Some(r#"{"camera":7}"#.into());
     hold("rejected", &Rejected { topic, partition: 3, offset: 41, reason, detail, record, record_base64: None });

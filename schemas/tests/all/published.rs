@@ -1,7 +1,9 @@
 //! The published JSON Schemas in `schemas/wire/` say what the code says. `REWRITE=1` accepts a change.
 
 use schemars::JsonSchema;
-use schemas::{Alert, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Revised, Sighting, Signal};
+use schemas::{
+    Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Revised, Sighting, Signal,
+};
 
 use crate::hold_against;
 
@@ -26,5 +28,6 @@ fn schemas_of_outputs_are_the_codes() {
     publish::<Revised<Sighting>>("sighting");
     publish::<Revised<Journey>>("journey");
     publish::<Revised<Alert>>("alert");
+    publish::<Revised<Assignment>>("assignment");
     publish::<Rejected>("rejected");
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use proptest::{prelude::*, sample::Index};
 use schemas::{
-    Alert, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Revised, Sighting, Signal,
+    Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Revised, Sighting, Signal,
     wire::{Format, Record},
 };
 
@@ -89,8 +89,10 @@ every_record! {
     sighting: Sighting,
     journey: Journey,
     alert: Alert,
+    assignment: Assignment,
     rejected: Rejected,
     revised_sighting: Revised<Sighting>,
     revised_journey: Revised<Journey>,
     revised_alert: Revised<Alert>,
+    revised_assignment: Revised<Assignment>,
 }
