@@ -17,9 +17,10 @@ use engine::plan::REJECTED;
 use engine::stage::{Done, Stage, Taken};
 use engine::{Refusal, RefusalReason, Rejection};
 use operators::stream::{Offload, OffloadLimits, WhenFull};
-use operators::vision::candle::{FastestDet, VehicleDetector};
+use operators::vision::candle::{FastestDet, VehicleDetector, VietnamesePlateFinder, VietnamesePlateReader};
 use operators::vision::{
-    DecodeFault, DetectParameters, Detector, DetectorModel, Outcome, PerceiveParameters, Perceived, Sight, Take, Task, VisionError,
+    DecodeFault, DetectParameters, Detector, DetectorModel, Outcome, PerceiveParameters, Perceived, PlateParameters, Plates, Sight, Take,
+    Task, VisionError,
 };
 use schemas::wire::Format;
 use schemas::{Frame, Id, Name, Reason};
@@ -69,6 +70,12 @@ pub struct Counted {
     pub passed_over: u64,
     /// Told in `rejected`.
     pub refused: u64,
+    /// Vehicles on the pictures that were looked at, as often as they were seen.
+    pub vehicles: u64,
+    /// Plates that were read on them.
+    pub plates: u64,
+    /// Vehicles whose plate was not looked for, because there were more on a picture than are looked at.
+    pub left_out: u64,
 }
 
 /// Where a frame lies.
@@ -91,12 +98,11 @@ struct Watch {
 }
 
 impl Perceive {
-    /// A pool with a thread for each detector; observations go to a topic.
+    /// A pool with a thread for each sight; observations go to a topic.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(parameters: &PerceiveParameters, detectors: Vec<Box<dyn Detector>>, output: &str) -> std::io::Result<Self> {
-        let sights = detectors.into_iter().map(|detector| Sight::new(parameters.clone(), detector)).collect();
+    pub fn start(parameters: &PerceiveParameters, sights: Vec<Sight>, output: &str) -> std::io::Result<Self> {
         Ok(Self {
             offload: Offload::start(sights, OffloadLimits { queue: QUEUE, batch: BATCH }, |task: &Task| task.frame.key)?,
             output: output.to_owned(),
@@ -154,8 +160,17 @@ impl Perceive {
             }
         };
         match outcome {
-            Outcome::Seen(observation) => {
-                count(|counted| counted.seen += 1);
+            Outcome::Seen { observation, left_out } => {
+                let plates = observation.objects.iter().filter(|object| object.plate.is_some()).count() as u64;
+                let vehicles = observation.objects.len() as u64;
+                if !again {
+                    self.figures.count(camera, |counted| {
+                        counted.seen += 1;
+                        counted.vehicles += vehicles;
+                        counted.plates += plates;
+                        counted.left_out += u64::from(left_out);
+                    });
+                }
                 let mut value = Vec::new();
                 Format::Json.encode(&observation, &mut value);
                 self.settle(camera, tag, |done| done.rows.push((output, camera.to_string(), value)));
@@ -286,6 +301,15 @@ impl Stage for Perceive {
 pub fn refused(rejection: Rejection) -> (String, String, Vec<u8>) {
     let row = rejected(rejection);
     (REJECTED.to_owned(), format!("{}/{}/{}", row.topic, row.partition, row.offset), encode(&row))
+}
+
+/// What finds and reads plates for a job, with the weights of both.
+///
+/// # Errors
+/// They are not those of these networks.
+pub fn plates(finder: &[u8], reader: &[u8], of: &PlateParameters) -> Result<Plates, VisionError> {
+    let (finder, reader) = (VietnamesePlateFinder::load(finder)?, VietnamesePlateReader::load(reader)?);
+    Ok(Plates::new(of.clone(), Box::new(finder), Box::new(reader)))
 }
 
 /// The detector that a job asks for, with its weights; it gives out what is as sure as the job asks for.

@@ -1,7 +1,6 @@
 //! `giaolo run` of a job that perceives: a stage, not a dataflow.
 
-use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use engine::plan::Plan;
 use engine::stage::StageRun;
 use engine::transport::Transport;
 use engine::{Binding, Settings};
-use operators::vision::{Detector, DetectorModel, PerceiveParameters, WeightsFile};
+use operators::vision::{DetectorModel, PerceiveParameters, Sight, WeightsFile};
 
 use super::{Outcome, job, say};
 use crate::catalogue::Step;
@@ -46,8 +45,8 @@ pub(super) fn run(
         bail!("there is nothing to do");
     };
     let Step::Perceive(parameters) = &planned.step else { bail!("there is nothing to perceive") };
-    let detectors = (0..settings.workers).map(|_| detector(parameters, directory)).collect::<anyhow::Result<_>>()?;
-    let mut stage = Perceive::start(parameters, detectors, &output.topic).context("no thread can be started")?;
+    let sights = (0..settings.workers).map(|_| sight(parameters, directory)).collect::<anyhow::Result<_>>()?;
+    let mut stage = Perceive::start(parameters, sights, &output.topic).context("no thread can be started")?;
     let figures = stage.figures();
     let run = StageRun {
         stage: &mut stage,
@@ -72,10 +71,21 @@ pub(super) fn run(
     Ok(Outcome::Well)
 }
 
-/// A detector with the weights that a definition names, from where the definition lies.
-fn detector(parameters: &PerceiveParameters, directory: Option<&Path>) -> anyhow::Result<Box<dyn Detector>> {
+/// The networks of one thread, with the weights that a definition names, from where the definition lies.
+fn sight(parameters: &PerceiveParameters, directory: Option<&Path>) -> anyhow::Result<Sight> {
     let (DetectorModel::FastestDet(WeightsFile { weights }) | DetectorModel::DrawnVehicles(WeightsFile { weights })) = &parameters.detector;
-    let path = directory.unwrap_or(Path::new(".")).join(weights);
+    let (path, bytes) = read_weights(weights, directory)?;
+    let detector = crate::perceive::detector(&bytes, parameters).with_context(|| format!("the weights {path:?} cannot be used"))?;
+    let sight = Sight::new(parameters.clone(), detector);
+    let Some(of) = &parameters.plates else { return Ok(sight) };
+    let ((finder, finder_bytes), (reader, reader_bytes)) = (read_weights(&of.finder, directory)?, read_weights(&of.reader, directory)?);
+    let plates = crate::perceive::plates(&finder_bytes, &reader_bytes, of);
+    Ok(sight.reading(plates.with_context(|| format!("the weights {finder:?} and {reader:?} cannot be used"))?))
+}
+
+/// A file of weights: where it lies, and its bytes.
+fn read_weights(name: &str, directory: Option<&Path>) -> anyhow::Result<(PathBuf, Vec<u8>)> {
+    let path = directory.unwrap_or(Path::new(".")).join(name);
     let read = || {
         let size = std::fs::metadata(&path)?.len();
         if size > WEIGHTS_MOST {
@@ -84,7 +94,7 @@ fn detector(parameters: &PerceiveParameters, directory: Option<&Path>) -> anyhow
         std::fs::read(&path)
     };
     let bytes = read().with_context(|| format!("the weights {path:?} could not be read"))?;
-    crate::perceive::detector(&bytes, parameters).with_context(|| format!("the weights {path:?} cannot be used"))
+    Ok((path, bytes))
 }
 
 fn line(report: &engine::Report, figures: &Figures) -> serde_json::Value {
@@ -94,18 +104,12 @@ fn line(report: &engine::Report, figures: &Figures) -> serde_json::Value {
 }
 
 fn table(figures: &Figures) -> String {
-    let mut out = format!("{:<31} {:>10} {:>10} {:>10} {:>12} {:>10}\n", "camera", "seen", "unwanted", "dropped", "passed over", "refused");
-    for (camera, counted) in figures.now() {
-        _ = writeln!(
-            out,
-            "{:<31} {:>10} {:>10} {:>10} {:>12} {:>10}",
-            camera.as_str(),
-            counted.seen,
-            counted.unwanted,
-            counted.dropped,
-            counted.passed_over,
-            counted.refused
-        );
+    let heads = ["seen", "unwanted", "dropped", "passed over", "refused", "vehicles", "plates", "left out"];
+    let row = |name: &str, cells: [String; 8]| cells.iter().fold(format!("{name:<24}"), |row, cell| row + &format!(" {cell:>11}")) + "\n";
+    let mut out = row("camera", heads.map(str::to_owned));
+    for (camera, c) in figures.now() {
+        let counts = [c.seen, c.unwanted, c.dropped, c.passed_over, c.refused, c.vehicles, c.plates, c.left_out];
+        out += &row(camera.as_str(), counts.map(|count| count.to_string()));
     }
     out
 }

@@ -11,7 +11,7 @@ use engine::transport::local::LocalTransport;
 use engine::transport::{NewRecord, TopicStore, Transport};
 use engine::{Binding, Report, RunError, Settings};
 use jobs::perceive::{Counted, Perceive};
-use operators::vision::{Detection, Detector, DetectorModel, PerceiveParameters, Picture, VisionError, WeightsFile};
+use operators::vision::{Detection, Detector, DetectorModel, PerceiveParameters, Picture, Sight, VisionError, WeightsFile};
 use schemas::{Class, Frame, Name, Observation, PixelBox, Reason, Rejected};
 
 use crate::program::{out, recording, records};
@@ -40,6 +40,7 @@ impl Detector for Brightness {
 fn parameters(every_ms: u64, behind_ms: u64) -> PerceiveParameters {
     PerceiveParameters {
         detector: DetectorModel::FastestDet(WeightsFile { weights: String::new() }),
+        plates: None,
         every: schemas::Duration::from_ms(every_ms),
         confidence: 300,
         pixels_most: 1_000_000,
@@ -69,9 +70,10 @@ impl Default for Life {
 
 fn live(store: &Path, life: &Life) -> (Result<Report, RunError>, BTreeMap<Name, Counted>) {
     let left = Arc::new(std::sync::atomic::AtomicI64::new(life.breaks));
-    let detector = || Box::new(Brightness { left: Arc::clone(&left), slow: life.slow }) as Box<dyn Detector>;
-    let detectors = (0..life.threads).map(|_| detector()).collect();
-    let mut stage = Perceive::start(&parameters(80, life.behind_ms), detectors, "observations").unwrap();
+    let parameters = parameters(80, life.behind_ms);
+    let sight = || Sight::new(parameters.clone(), Box::new(Brightness { left: Arc::clone(&left), slow: life.slow }));
+    let sights = (0..life.threads).map(|_| sight()).collect();
+    let mut stage = Perceive::start(&parameters, sights, "observations").unwrap();
     let figures = stage.figures();
     let transport = Arc::new(LocalTransport::open(store).unwrap()) as Arc<dyn Transport>;
     let stop = Arc::new(AtomicBool::new(false));
@@ -243,8 +245,9 @@ fn what_is_no_frame_or_cannot_be_decoded_is_a_row_with_its_place() {
 
 fn live_topic(store: &Path, topic: &str) -> (Result<Report, RunError>, BTreeMap<Name, Counted>) {
     let left = Arc::new(std::sync::atomic::AtomicI64::new(i64::MAX));
-    let detectors: Vec<Box<dyn Detector>> = vec![Box::new(Brightness { left, slow: Duration::ZERO })];
-    let mut stage = Perceive::start(&parameters(0, 10_000), detectors, "observations").unwrap();
+    let parameters = parameters(0, 10_000);
+    let sights = vec![Sight::new(parameters.clone(), Box::new(Brightness { left, slow: Duration::ZERO }))];
+    let mut stage = Perceive::start(&parameters, sights, "observations").unwrap();
     let figures = stage.figures();
     let transport = Arc::new(LocalTransport::open(store).unwrap()) as Arc<dyn Transport>;
     let run = StageRun {

@@ -1,7 +1,7 @@
 //! Pixels to words: pictures in, what is on them out.
 //!
 //! ```text
-//! packets ─▶ decode ─▶ Picture ─▶ detect ─▶ Detection ─▶ (cut out, straighten) ─▶ read_plates ─▶ observation
+//! packets ─▶ decode ─▶ Picture ─▶ detect ─▶ Detection ─▶ plates: find, straighten, read ─▶ observation
 //! ```
 //!
 //! The steps know three contracts, [`Detector`], [`PlateFinder`] and [`PlateReader`]; which network stands behind
@@ -17,11 +17,13 @@ mod mark;
 pub mod network;
 mod perceive;
 mod picture;
+mod plates;
 mod prefix_search;
 mod read_plates;
 mod resize;
 mod straighten;
 pub mod weights;
+mod window;
 
 pub use best_path::{ReadText, best_path};
 pub use decode::{DecodeFault, DecodeLimits, Decoded, Decoder};
@@ -31,7 +33,9 @@ pub use jpeg::jpeg;
 pub use mark::Colour;
 pub use perceive::{DetectorModel, Outcome, PerceiveParameters, Perceived, Sight, Take, Task, Watched, WeightsFile};
 pub use picture::Picture;
+pub use plates::{PlateParameters, Plates};
 use schemas::{Class, PixelBox, Plate};
+pub use window::Window;
 
 /// Something found on a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! frames, in order for each camera ─▶ decode ─▶ as many pictures as are wanted ─┐
-//!                          …        ─▶ decode ─▶                                 ├─▶ detect, all together ─▶ observations
+//!                          …        ─▶ decode ─▶                                 ├─▶ detect ─▶ read plates, all together ─▶ observations
 //!                          …        ─▶ decode ─▶                                 ┘
 //! ```
 //!
@@ -13,7 +13,8 @@ use schemars::JsonSchema;
 use schemas::{Duration, Frame, Name, Object, Observation};
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeFault, DecodeLimits, Decoded, Decoder, Detection, Detector, Picture, VisionError};
+use super::plates::ReadPlates;
+use super::{DecodeFault, DecodeLimits, Decoded, Decoder, Detection, Detector, Picture, PlateParameters, Plates, VisionError};
 use crate::stream::{Turn, Work};
 
 /// How frames are looked at.
@@ -22,6 +23,10 @@ use crate::stream::{Turn, Work};
 pub struct PerceiveParameters {
     /// The network that finds vehicles, and the file with its weights: `{fastestdet: {weights: FILE}}`.
     pub detector: DetectorModel,
+    /// What finds and reads plates. Default none: vehicles are told without. Plates are looked for on the picture in its full size,
+    /// which is then kept until they are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plates: Option<PlateParameters>,
     /// How often a camera's picture is looked at. Default 200 ms: at 60 km/h a vehicle moves three metres in that time, less than
     /// its own length. `0 ms` looks at every picture.
     #[serde(default = "default_every")]
@@ -79,6 +84,7 @@ fn default_behind() -> Duration {
 pub struct Sight {
     parameters: PerceiveParameters,
     detector: Box<dyn Detector>,
+    plates: Option<Plates>,
 }
 
 /// What is remembered of a camera from frame to frame.
@@ -159,7 +165,12 @@ pub struct Perceived {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was looked at.
-    Seen(Observation),
+    Seen {
+        /// What is on it.
+        observation: Observation,
+        /// How many vehicles' plates were not looked for, because there were too many.
+        left_out: u32,
+    },
     /// It was not wanted: its time has not come, or it was looked at before.
     Unwanted,
     /// It hangs on a frame that is missing or was broken.
@@ -183,6 +194,8 @@ struct Look {
     camera: Name,
     told: Told,
     picture: Picture,
+    /// The picture in its full size, where plates are read.
+    whole: Option<Picture>,
     /// Its place among what is said.
     place: usize,
 }
@@ -191,7 +204,13 @@ impl Sight {
     /// Networks with parameters.
     #[must_use]
     pub fn new(parameters: PerceiveParameters, detector: Box<dyn Detector>) -> Self {
-        Self { parameters, detector }
+        Self { parameters, detector, plates: None }
+    }
+
+    /// The same, reading plates.
+    #[must_use]
+    pub fn reading(self, plates: Plates) -> Self {
+        Self { plates: Some(plates), ..self }
     }
 
     /// Decodes one camera's frames. What is to be looked at keeps its place among what is said.
@@ -221,10 +240,12 @@ impl Sight {
             Decoded::PassedOver => Outcome::PassedOver,
             Decoded::Refused(fault) => Outcome::Refused(fault),
             Decoded::Picture(image) => {
-                let (width, height) = self.detector.size().unwrap_or((image.width(), image.height()));
-                match image.picture(width, height) {
-                    Ok(picture) => {
-                        looks.push(Look { camera, told, picture, place: say.len() });
+                let full = (image.width(), image.height());
+                let (width, height) = self.detector.size().unwrap_or(full);
+                let whole = self.plates.as_ref().map(|_| image.picture(full.0, full.1)).transpose();
+                match whole.and_then(|whole| Ok((image.picture(width, height)?, whole))) {
+                    Ok((picture, whole)) => {
+                        looks.push(Look { camera, told, picture, whole, place: say.len() });
                         Outcome::Unwanted
                     }
                     Err(VisionError(error)) => Outcome::Refused(DecodeFault::Broken { error, pixels_most: self.parameters.pixels_most }),
@@ -240,37 +261,57 @@ impl Sight {
             return;
         }
         let (mut rest, mut pictures) = (Vec::new(), Vec::new());
-        for Look { camera, told, picture, place } in looks {
-            rest.push((camera, told, place));
+        for Look { camera, told, picture, whole, place } in looks {
+            rest.push((camera, told, whole, place));
             pictures.push(picture);
         }
         let found = self.detector.detect(&pictures).and_then(|found| {
             let complete = found.len() == pictures.len();
             complete.then_some(found).ok_or_else(|| VisionError("the detector did not answer for every picture".to_owned()))
         });
-        match found {
-            Ok(found) => {
-                for ((camera, told, place), detections) in rest.into_iter().zip(found) {
-                    say[place].outcome = Outcome::Seen(self.observation(camera, told, detections));
+        let found = found.map(|found| found.into_iter().map(|detections| self.believed(detections)).collect::<Vec<_>>());
+        let read = found.and_then(|found| {
+            let wholes: Vec<Option<&Picture>> = rest.iter().map(|(_, _, whole, _)| whole.as_ref()).collect();
+            let read = self.read(&wholes, &found)?;
+            Ok((found, read))
+        });
+        match read {
+            Ok((found, read)) => {
+                for ((camera, told, _, place), (detections, read)) in rest.into_iter().zip(found.into_iter().zip(read)) {
+                    let left_out = read.left_out;
+                    say[place].outcome = Outcome::Seen { observation: observation(camera, told, &detections, read), left_out };
                 }
             }
-            Err(error) => rest.iter().for_each(|(_, _, place)| say[*place].outcome = Outcome::Failed(error.clone())),
+            Err(error) => rest.iter().for_each(|(_, _, _, place)| say[*place].outcome = Outcome::Failed(error.clone())),
         }
     }
 
-    fn observation(&self, camera: Name, told: Told, detections: Vec<Detection>) -> Observation {
+    /// The detections that are sure enough and can be true.
+    fn believed(&self, detections: Vec<Detection>) -> Vec<Detection> {
         let sure = detections.into_iter().filter(|found| found.confidence >= self.parameters.confidence);
-        let proper = sure.filter(|found| found.bounds.width > 0 && found.bounds.height > 0);
-        let objects = proper.take(Observation::OBJECTS_MOST).map(|found| Object {
-            class: found.class,
-            confidence: found.confidence.min(1_000),
-            bounds: found.bounds,
-            plate: None,
-            body: None,
-            speed_cms: None,
-        });
-        Observation { camera, frame: told.frame, at_ms: told.at_ms, objects: objects.collect(), received_ms: None }
+        sure.filter(|found| found.bounds.width > 0 && found.bounds.height > 0).take(Observation::OBJECTS_MOST).collect()
     }
+
+    /// Reads the plates on all pictures, if plates are read.
+    fn read(&mut self, wholes: &[Option<&Picture>], found: &[Vec<Detection>]) -> Result<Vec<ReadPlates>, VisionError> {
+        let Some(plates) = &mut self.plates else { return Ok(vec![ReadPlates::default(); found.len()]) };
+        let both = wholes.iter().zip(found);
+        plates.read(&both.filter_map(|(whole, found)| whole.map(|whole| (whole, found.as_slice()))).collect::<Vec<_>>())
+    }
+}
+
+/// What is said of a picture.
+fn observation(camera: Name, told: Told, detections: &[Detection], read: ReadPlates) -> Observation {
+    let plates = read.plates.into_iter().chain(std::iter::repeat(None));
+    let objects = detections.iter().zip(plates).map(|(found, plate)| Object {
+        class: found.class,
+        confidence: found.confidence.min(1_000),
+        bounds: found.bounds,
+        plate,
+        body: None,
+        speed_cms: None,
+    });
+    Observation { camera, frame: told.frame, at_ms: told.at_ms, objects: objects.collect(), received_ms: None }
 }
 
 impl Work<Name, Task> for Sight {

@@ -19,6 +19,12 @@ impl Picture {
     /// picture is as its edge.
     #[must_use]
     pub fn straightened(&self, plate: &PlateCorners, width: u32, height: u32) -> Option<Self> {
+        self.straightened_with(plate, width, height, [MARGIN; 2])
+    }
+
+    /// The same with another margin on each side, as parts of the plate's width and height.
+    #[must_use]
+    pub fn straightened_with(&self, plate: &PlateCorners, width: u32, height: u32, margin: [f64; 2]) -> Option<Self> {
         let corners = plate.corners;
         let homography = onto(corners)?;
         let size = [f64::from(width), f64::from(height)];
@@ -30,8 +36,8 @@ impl Picture {
             let mut sum = [0.0; 3];
             for i in 0..fine * fine {
                 let inside = |at: u32, i: usize| f64::from(at) + (i as f64 + 0.5) / fine as f64;
-                let spread = |at: f64, size: f64| at / size * (1.0 + 2.0 * MARGIN) - MARGIN;
-                let [u, v] = homography.map(spread(inside(x, i % fine), size[0]), spread(inside(y, i / fine), size[1]));
+                let spread = |at: f64, side: usize| at / size[side] * (1.0 + 2.0 * margin[side]) - margin[side];
+                let [u, v] = homography.map(spread(inside(x, i % fine), 0), spread(inside(y, i / fine), 1));
                 self.between(u, v).iter().zip(&mut sum).for_each(|(value, sum)| *sum += value);
             }
             bgr.extend(sum.map(|v| (v / (fine * fine) as f64 + 0.5) as u8));
@@ -80,6 +86,44 @@ fn onto(corners: [[f32; 2]; 4]) -> Option<Homography> {
     let area = cross(from_b, from_d);
     let (g, h) = (cross(sum, from_d) / area, cross(from_b, sum) / area);
     Some(Homography([b[0] - a[0] + g * b[0], d[0] - a[0] + h * d[0], a[0], b[1] - a[1] + g * b[1], d[1] - a[1] + h * d[1], a[1], g, h]))
+}
+
+impl PlateCorners {
+    /// The same plate with its corners moved by parts of its width and height, as it is seen straightened; `None` where they span no
+    /// area.
+    #[must_use]
+    pub fn moved(&self, by: [[f32; 2]; 4]) -> Option<Self> {
+        let homography = onto(self.corners)?;
+        let square = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
+        let corner = |i: usize| homography.map(square[i][0] + f64::from(by[i][0]), square[i][1] + f64::from(by[i][1])).map(|v| v as f32);
+        let corners: [[f32; 2]; 4] = std::array::from_fn(corner);
+        onto(corners).map(|_| Self { corners, ..*self })
+    }
+
+    /// Where a place of the picture lies on the straightened plate, as parts of its width and height: the other way round.
+    #[must_use]
+    pub fn place(&self, [x, y]: [f32; 2]) -> Option<[f32; 2]> {
+        let Homography([a, b, c, d, e, f, g, h]) = onto(self.corners)?;
+        let (x, y) = (f64::from(x), f64::from(y));
+        // Two equations for two unknowns: (a − gx) u + (b − hx) v = x − c, and the same below.
+        let (p, q, r, s) = (a - g * x, b - h * x, d - g * y, e - h * y);
+        let whole = p * s - q * r;
+        let place = [((x - c) * s - (y - f) * q) / whole, ((y - f) * p - (x - c) * r) / whole];
+        place.iter().all(|v| v.is_finite()).then(|| place.map(|v| v as f32))
+    }
+
+    /// Width and height, pixels: the longer of two sides each.
+    #[must_use]
+    pub fn extent(&self) -> [f32; 2] {
+        let [a, b, c, d] = self.corners;
+        [distance(a, b).max(distance(d, c)) as f32, distance(a, d).max(distance(b, c)) as f32]
+    }
+
+    /// Their middle.
+    #[must_use]
+    pub fn middle(&self) -> [f32; 2] {
+        [0, 1].map(|k| self.corners.iter().map(|corner| corner[k]).sum::<f32>() / 4.0)
+    }
 }
 
 fn distance(a: [f32; 2], b: [f32; 2]) -> f64 {
@@ -160,6 +204,24 @@ mod tests {
         assert!(refused(|c| c[2] = [20.0, 15.0]), "hollow");
         assert!(refused(|c| c.iter_mut().for_each(|corner| corner[1] = 20.0)), "flat");
         assert!(refused(|c| c[0][0] = f32::NAN) && refused(|c| c[3][1] = f32::INFINITY), "no numbers");
+    }
+
+    #[test]
+    fn corners_moved_by_parts_of_the_plate_lie_where_those_parts_are() {
+        let seen = PlateCorners { corners: [[40.0, 20.0], [150.0, 55.0], [145.0, 95.0], [45.0, 70.0]], confidence: 700 };
+        assert_eq!(seen.moved([[0.0; 2]; 4]).unwrap(), seen);
+        let by = [[0.05, -0.1], [-0.08, 0.2], [0.1, 0.07], [-0.02, -0.3]];
+        let moved = seen.moved(by).unwrap();
+        let square = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
+        let onto_square = place_on_plate(seen.corners);
+        for i in 0..4 {
+            let [x, y] = moved.corners[i];
+            let [u, v] = onto_square(f64::from(x), f64::from(y)).map(|v| v as f32);
+            assert!((u - square[i][0] - by[i][0]).abs() < 1e-4 && (v - square[i][1] - by[i][1]).abs() < 1e-4, "{i}: {u} {v}");
+            let [a, b] = seen.place([x, y]).unwrap();
+            assert!((a - u).abs() < 1e-4 && (b - v).abs() < 1e-4);
+        }
+        assert!(seen.moved([[1.0, 0.0], [-1.0, 0.0], [0.0; 2], [0.0; 2]]).is_none(), "crossed");
     }
 
     #[test]

@@ -33,6 +33,7 @@ impl Detector for Brightness {
 fn parameters(every_ms: u64) -> PerceiveParameters {
     PerceiveParameters {
         detector: DetectorModel::FastestDet(WeightsFile { weights: String::new() }),
+        plates: None,
         every: schemas::Duration::from_ms(every_ms),
         confidence: 300,
         pixels_most: 1_000_000,
@@ -78,7 +79,7 @@ fn what_is_seen_depends_on_nothing_but_the_cameras_own_frames() {
         assert_eq!(said.iter().map(|(tag, _)| *tag).collect::<Vec<_>>(), (0..frames.len() as u64).collect::<Vec<_>>(), "in order");
         for (frame, (_, outcome)) in frames.iter().zip(said) {
             match outcome {
-                Outcome::Seen(observation) => {
+                Outcome::Seen { observation, .. } => {
                     assert_eq!((observation.camera, observation.frame, observation.at_ms), (camera, frame.frame, frame.at_ms));
                     let size = if camera == Name::of("c2") { [160, 120] } else { [320, 240] };
                     assert_eq!([observation.objects[0].bounds.width, observation.objects[0].bounds.height], size);
@@ -95,7 +96,7 @@ fn one_picture_is_looked_at_in_so_much_time() {
     let said = look(&[(Name::of("c1"), &video.frames)], 1, 4, 200);
     let times: Vec<u64> = said[&Name::of("c1")]
         .iter()
-        .filter_map(|(_, outcome)| if let Outcome::Seen(observation) = outcome { Some(observation.at_ms) } else { None })
+        .filter_map(|(_, outcome)| if let Outcome::Seen { observation, .. } = outcome { Some(observation.at_ms) } else { None })
         .collect();
     assert_eq!(times.len(), 10, "two seconds of pictures");
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 200), "{times:?}");
@@ -110,7 +111,7 @@ fn pictures_that_change_places_in_the_stream_are_looked_at_as_often() {
     let said = look(&[(Name::of("c1"), &video.frames)], 2, 4, 80);
     let spans: Vec<u64> = said[&Name::of("c1")]
         .iter()
-        .filter_map(|(_, outcome)| if let Outcome::Seen(observation) = outcome { Some(observation.at_ms / 80) } else { None })
+        .filter_map(|(_, outcome)| if let Outcome::Seen { observation, .. } = outcome { Some(observation.at_ms / 80) } else { None })
         .collect();
     let noon = video.frames[0].at_ms / 80;
     assert_eq!(spans, (noon..noon + 25).collect::<Vec<_>>(), "one in each span, in the order of their times");
@@ -132,7 +133,7 @@ fn what_an_earlier_life_looked_at_counts_as_looked_at() {
     while !pool.is_idle() {
         said.extend(pool.said(Duration::from_millis(20)).unwrap());
     }
-    let seen: Vec<u64> = said.iter().filter(|said| matches!(said.outcome, Outcome::Seen(_))).map(|said| said.tag).collect();
+    let seen: Vec<u64> = said.iter().filter(|said| matches!(said.outcome, Outcome::Seen { .. })).map(|said| said.tag).collect();
     assert_eq!(seen, [15], "spans begin at pictures 0, 5, 10 and 15, and twelve pictures are old");
 }
 
@@ -141,7 +142,7 @@ fn a_clock_that_is_set_back_does_not_blind_the_camera() {
     let Some(mut video) = Video::camera("160x120", 50) else { return };
     video.frames.iter_mut().skip(20).for_each(|frame| frame.at_ms -= 3_600_000);
     let said = look(&[(Name::of("c1"), &video.frames)], 1, 4, 200);
-    let seen = said[&Name::of("c1")].iter().filter(|(tag, outcome)| *tag >= 20 && matches!(outcome, Outcome::Seen(_))).count();
+    let seen = said[&Name::of("c1")].iter().filter(|(tag, outcome)| *tag >= 20 && matches!(outcome, Outcome::Seen { .. })).count();
     assert!((5..=7).contains(&seen), "{seen} of 30 pictures were looked at");
 }
 

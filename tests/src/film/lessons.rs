@@ -17,17 +17,40 @@ use crate::traffic::size_m;
 pub struct Lesson {
     /// The picture.
     pub picture: Canvas,
-    /// Vehicles: what each is, its box (left, top, right, bottom) inside the picture, and whether enough of it is seen to say so.
-    pub vehicles: Vec<(Class, [f64; 4], bool)>,
+    /// The vehicles on it.
+    pub vehicles: Vec<Shown>,
+}
+
+/// A vehicle on a picture.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// What it is.
+    pub class: Class,
+    /// Its box inside the picture: left, top, right, bottom.
+    pub bounds: [f64; 4],
+    /// Whether enough of it is seen to say that it is one.
+    pub seen: bool,
+    /// The corners of the plate that is turned to the camera, from the upper left one clockwise, if it has one.
+    pub plate: Option<[[f64; 2]; 4]>,
+    /// Whether the plate is certainly seen whole: inside the picture, and no nearer vehicle's box over it.
+    pub clear: bool,
 }
 
 /// Draws lessons without end.
 pub struct Lessons {
     size: [usize; 2],
     random: Random,
+    /// The one at work.
+    view: Option<View>,
+}
+
+/// A camera over an empty road, the letters of the plates there, and how many lessons are still to be drawn on it.
+struct View {
+    camera: Camera,
+    light: Light,
+    road: Image,
     lettering: Lettering,
-    /// The camera at work and pictures of its empty road; so many lessons are drawn on one.
-    view: Option<(Camera, Light, Image, u32)>,
+    left: u32,
 }
 
 /// Lessons on one road.
@@ -39,18 +62,18 @@ impl Lessons {
     /// Lessons of pictures of this width and height; they follow from the seed.
     #[must_use]
     pub fn new(size: [usize; 2], seed: u64) -> Self {
-        let mut random = Random::of(seed, 50);
-        let lettering = Lettering::drawn(Corner::Round, &mut random);
-        Self { size, random, lettering, view: None }
+        Self { size, random: Random::of(seed, 50), view: None }
     }
 
     /// The next one.
     pub fn draw(&mut self) -> Lesson {
         let [width, height] = self.size;
-        let (camera, light, road, left) = match self.view.take() {
-            Some((camera, light, road, left)) if left > 0 => (camera, light, road, left),
+        let mut view = match self.view.take() {
+            Some(view) if view.left > 0 => view,
             _ => self.another(),
         };
+        view.left -= 1;
+        let View { camera, light, road, lettering, .. } = &view;
         let (pinhole, [wide, _]) = camera.pinhole();
         let pinhole = pinhole.scaled(width as f64 / wide);
         let random = &mut self.random;
@@ -58,28 +81,29 @@ impl Lessons {
             .into_iter()
             .map(|(class, front, way)| {
                 let issue = if class == Class::Motorbike { Issue::bike(random) } else { Issue::car(random) };
-                let face = random.chance(0.93).then(|| Face::of(&issue, &self.lettering, random));
+                let face = random.chance(0.93).then(|| Face::of(&issue, lettering, random));
                 (Model::new(class, body(random), face, random), front, way)
             })
             .collect();
         let placed: Vec<Placed<'_>> = models.iter().map(|(model, front, way)| Placed { model, front: *front, way: *way }).collect();
-        let mut drawn = noisy(&road, random);
-        draw(&mut drawn, &pinhole, light, &placed, random.bits());
+        let mut drawn = noisy(road, random);
+        draw(&mut drawn, &pinhole, *light, &placed, random.bits());
         let vehicles = truth(&placed, &pinhole, [width as f64, height as f64]);
         develop(&mut drawn, random);
-        self.view = Some((camera, light, road, left - 1));
+        self.view = Some(view);
         Lesson { picture: drawn, vehicles }
     }
 
-    fn another(&mut self) -> (Camera, Light, Image, u32) {
+    fn another(&mut self) -> View {
         let random = &mut self.random;
         let road = Road { to: Some(0), heading: 0, length_m: 200.0, limit_ms: 13.9, end: (0.0, 0.0) };
         let camera = Camera::over(1, 0, &road, Lens::Long, random);
         let light = if random.chance(0.25) { Light::Night } else { Light::Day };
         let (pinhole, [wide, _]) = camera.pinhole();
         let [width, height] = self.size;
-        let image = road::road(&pinhole.scaled(width as f64 / wide), width, height, light, random.bits());
-        (camera, light, image, A_ROAD)
+        let road = road::road(&pinhole.scaled(width as f64 / wide), width, height, light, random.bits());
+        let lettering = Lettering::drawn(random.pick(&[Corner::Round, Corner::Full]), random);
+        View { camera, light, road, lettering, left: A_ROAD }
     }
 }
 
@@ -110,7 +134,7 @@ fn spread(random: &mut Random) -> Vec<(Class, [f64; 2], [f64; 2])> {
 }
 
 /// What is truly on the picture: boxes inside it, and how much of each is seen past those before it.
-fn truth(placed: &[Placed<'_>], camera: &super::Pinhole, [width, height]: [f64; 2]) -> Vec<(Class, [f64; 4], bool)> {
+fn truth(placed: &[Placed<'_>], camera: &super::Pinhole, [width, height]: [f64; 2]) -> Vec<Shown> {
     let boxes: Vec<Option<[f64; 4]>> = placed.iter().map(|placed| placed.bounds(camera)).collect();
     let depth = |placed: &Placed<'_>| camera.depth([placed.front[0], placed.front[1], 0.0]);
     let mut all = Vec::new();
@@ -128,7 +152,14 @@ fn truth(placed: &[Placed<'_>], camera: &super::Pinhole, [width, height]: [f64; 
             let in_picture = (0.0..width).contains(&x) && (0.0..height).contains(&y);
             in_picture && !nearer.iter().any(|[l, t, r, b]| (*l..*r).contains(&x) && (*t..*b).contains(&y))
         });
-        all.push((placed[i].model.class, inside, free.count() as f64 / 144.0 >= SEEN_LEAST));
+        let plate = placed[i].plate(camera).map(|(face, plane)| face.corners(&plane));
+        let clear = plate.is_some_and(|corners| {
+            corners.iter().all(|[x, y]| {
+                let hidden = |[l, t, r, b]: &[f64; 4]| (*l..*r).contains(x) && (*t..*b).contains(y);
+                (0.0..width).contains(x) && (0.0..height).contains(y) && !nearer.iter().any(hidden)
+            })
+        });
+        all.push(Shown { class: placed[i].model.class, bounds: inside, seen: free.count() as f64 / 144.0 >= SEEN_LEAST, plate, clear });
     }
     all
 }

@@ -18,7 +18,7 @@ mod scene;
 mod video;
 
 pub use canvas::Canvas;
-pub use lessons::{Lesson, Lessons};
+pub use lessons::{Lesson, Lessons, Shown};
 pub use light::Light;
 pub(crate) use pinhole::Pinhole;
 use scene::{Model, Placed, draw};

@@ -51,6 +51,21 @@ impl Placed<'_> {
         }
         Some(bounds)
     }
+
+    /// The plate that the camera sees, before or behind, and where its millimetres go; the other is turned away.
+    pub(crate) fn plate(&self, camera: &Pinhole) -> Option<(&Face, Homography)> {
+        let face = self.model.plate.as_ref()?;
+        let ([up, aside], (length, _)) = (self.model.shape.plate_m, crate::traffic::size_m(self.model.class));
+        let [along, right] = self.way;
+        let ends = [(-0.03, 1.0), (length + 0.03, -1.0)];
+        let ends = ends.into_iter().filter(|(_, sign)| *sign < 0.0 || self.model.class != Class::Motorbike);
+        let planes = ends.map(|(behind, sign)| {
+            let at = [self.front[0] - along * behind - right * aside, self.front[1] - right * behind + along * aside, up];
+            // Millimetres of the plate go to the reader's right and down.
+            camera.plane(at, [right * sign / 1_000.0, -along * sign / 1_000.0, 0.0], [0.0, 0.0, -0.001])
+        });
+        planes.into_iter().find(|plane| area(&face.corners(plane)) > 0.0).map(|plane| (face, plane))
+    }
 }
 
 /// Draws vehicles over the road that is there.
@@ -109,21 +124,8 @@ fn vehicle(canvas: &mut Canvas, camera: &Pinhole, light: Light, placed: &Placed<
 
 /// The plate before or behind, whichever the camera sees.
 fn plate(canvas: &mut Canvas, camera: &Pinhole, light: Light, placed: &Placed<'_>) {
-    let Some(face) = &placed.model.plate else { return };
-    let ([up, aside], (length, _)) = (placed.model.shape.plate_m, crate::traffic::size_m(placed.model.class));
-    let [along, right] = placed.way;
-    for (behind, sign) in [(-0.03, 1.0), (length + 0.03, -1.0)] {
-        if sign > 0.0 && placed.model.class == Class::Motorbike {
-            continue;
-        }
-        let at = [placed.front[0] - along * behind - right * aside, placed.front[1] - right * behind + along * aside, up];
-        // Millimetres of the plate go to the reader's right and down.
-        let across = [right * sign / 1_000.0, -along * sign / 1_000.0, 0.0];
-        let plane = camera.plane(at, across, [0.0, 0.0, -0.001]);
-        let corners = face.corners(&plane);
-        if area(&[corners[3], corners[2], corners[1], corners[0]]) < 0.0 {
-            lay_plate(canvas, face, &plane, light);
-        }
+    if let Some((face, plane)) = placed.plate(camera) {
+        lay_plate(canvas, face, &plane, light);
     }
 }
 

@@ -40,11 +40,17 @@ impl Workshop {
     /// A plate with a little of what is around it, as a reader's cutting out would start from.
     #[must_use]
     pub fn plate(&self, random: &mut Random) -> Sample {
+        self.plate_amid(0.35, random)
+    }
+
+    /// A plate with more around it on each side: so many times the height of its letters.
+    #[must_use]
+    pub fn plate_amid(&self, letters: f64, random: &mut Random) -> Sample {
         let (issue, face, letter_px) = self.face(random);
         let pose = Pose::any(random).homography(letter_px / face.letter_mm);
         let corners = face.corners(&pose);
         let bound = |k: usize, pick: fn(f64, f64) -> f64| corners.iter().map(|c| c[k]).reduce(pick).unwrap_or(0.0);
-        let margin = 4.0 + letter_px * 0.35;
+        let margin = 4.0 + letter_px * letters;
         let (left, top) = (bound(0, f64::min) - margin, bound(1, f64::min) - margin);
         let (width, height) = (bound(0, f64::max) + margin - left, bound(1, f64::max) + margin - top);
         let pose = pose.moved(-left, -top);

@@ -8,6 +8,7 @@
 //! was killed goes on from its checkpoint with `--resume`, with new lessons and with AdamW's memory begun anew.
 
 mod ctc;
+mod finder;
 mod fonts;
 mod lessons;
 mod measure;
@@ -60,12 +61,15 @@ struct Arguments {
 
 /// What the network's files are called.
 const READER: &str = "plate_reader";
+const FINDER: &str = "plate_finder";
 const VEHICLES: &str = "vehicle_detector";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Task {
     /// Train what reads plates that were cut out.
     Reader,
+    /// Train what finds plates on vehicles that were cut out.
+    Finder,
     /// Train what finds vehicles on drawn roads.
     Vehicles,
     /// Set how sure the reader is, on plates drawn for that alone.
@@ -82,13 +86,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let drawn = arguments.seed + if arguments.resume { 1_000_000 } else { 0 };
     match arguments.task {
         Task::Reader => {
-            let lessons = lessons::batches(arguments.batch, drawn, move |random| reader::lesson(&workshop, random));
+            let lessons = lessons::batches(arguments.batch, 2, drawn, move |random| reader::lesson(&workshop, random));
             learn(READER, &arguments, reader::untaught(arguments.seed)?, lessons, reader::loss)
+        }
+        Task::Finder => {
+            let mut teacher = finder::Teacher::new(drawn, workshop);
+            let lessons = lessons::batches(arguments.batch, 8, drawn, move |random| teacher.lesson(random));
+            learn(FINDER, &arguments, finder::untaught(arguments.seed)?, lessons, finder::loss)
         }
         Task::Vehicles => {
             let (width, height) = SIZE;
             let mut roads = Lessons::new([width as usize, height as usize], drawn);
-            let lessons = lessons::batches(arguments.batch, drawn, move |random| vehicles::lesson(&mut roads, random));
+            let lessons = lessons::batches(arguments.batch, 2, drawn, move |random| vehicles::lesson(&mut roads, random));
             learn(VEHICLES, &arguments, vehicles::untaught(arguments.seed)?, lessons, vehicles::loss)
         }
         Task::Calibrate => measure::calibrate(&weights(READER), arguments.plates, arguments.seed),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{D, Device, Result, Tensor};
 use city::Random;
-use city::film::Lessons;
+use city::film::{Lessons, Shown};
 use city::records::Class;
 use operators::vision::Picture;
 use operators::vision::candle::input::normalised;
@@ -33,7 +33,7 @@ pub(crate) fn lesson(lessons: &mut Lessons, random: &mut Random) -> Lesson {
     let rows = height.div_ceil(cell);
     let middle = |bounds: &[f64; 4]| [(bounds[0] + bounds[2]) / 2.0 / cell as f64, (bounds[1] + bounds[3]) / 2.0 / cell as f64];
     let some = random.range(0, drawn.vehicles.len().max(1) as i64 + 1) as usize;
-    let about = drawn.vehicles.get(some).map_or([random.unit() * columns as f64, random.unit() * rows as f64], |v| middle(&v.1));
+    let about = drawn.vehicles.get(some).map_or([random.unit() * columns as f64, random.unit() * rows as f64], |v| middle(&v.bounds));
     let corner = |k: usize, all: usize, random: &mut Random| {
         let most = (all - PART[k]) as f64;
         (about[k] - random.between(1.0, PART[k] as f64 - 1.0)).round().clamp(0.0, most) as usize
@@ -44,8 +44,8 @@ pub(crate) fn lesson(lessons: &mut Lessons, random: &mut Random) -> Lesson {
     counts.iter_mut().step_by(VALUES).for_each(|count| *count = 1.0);
     // The nearest last: where two share a cell, it is the nearer one's.
     let mut vehicles = drawn.vehicles;
-    vehicles.sort_by(|a, b| a.1[3].total_cmp(&b.1[3]));
-    for (class, bounds, seen) in &vehicles {
+    vehicles.sort_by(|a, b| a.bounds[3].total_cmp(&b.bounds[3]));
+    for Shown { class, bounds, seen, .. } in &vehicles {
         let [x, y] = middle(bounds);
         for (row, column) in (0..PART[1]).flat_map(|row| (0..PART[0]).map(move |column| (row, column))) {
             let at = (row * PART[0] + column) * VALUES;
