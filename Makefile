@@ -1,6 +1,7 @@
 # Giaolo's commands. Each installs what it lacks first (Debian packages, and Kafka's jars for the live tests).
 #
 #   make demo      the main job over a recorded rush hour, on the embedded store
+#   make demo-video  the same from the films of four cameras on: pictures, vehicles, plates, alerts, and a sheet of their pictures
 #   make test      all tests, the live ones against a real Apache Kafka
 #   make soak      thousands of seeds through the simulation of the engine, five minutes of them; SOAK_MINUTES=60 for longer
 #   make bench     one benchmark for each promise in the README
@@ -12,10 +13,16 @@
 # Whether there is what records pictures and plays a camera on the network.
 CAMERAS = command -v ffmpeg >/dev/null && /usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer', '1.0')" 2>/dev/null
 
-.PHONY: demo test soak bench peers train lint install kafka
+.PHONY: demo demo-video test soak bench peers train lint install kafka
 
 demo: install
 	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo
+
+# Films a synthetic city for a minute and a half, then looks at the films as at any camera's.
+demo-video: install
+	cargo build --locked --release -p giaolo-jobs -p giaolo-city --bin giaolo --bin make_film
+	target/release/make_film --seed 3 --cameras 4 --seconds 90 --out target/demo-video
+	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo --film target/demo-video --local results/demo-video.db
 
 # With Kafka's jars in place, and what plays cameras, a live test that cannot run is a failure; without them it is skipped. In one
 # command, so that all crates agree on the features of what they build on and it is compiled once.

@@ -61,7 +61,7 @@ pub enum Origin {
     },
     /// A recording.
     File {
-        /// The file.
+        /// The file, from where the configuration lies.
         path: PathBuf,
         /// Whether it is played as fast as it was recorded; else as fast as may be. Default yes.
         paced: bool,
@@ -167,6 +167,26 @@ impl Config {
             // Lines are shown beside what is wrong with them.
             _ => Err(problems.finish(&without_credentials(text))),
         }
+    }
+
+    /// The same with recordings looked for from a folder, which is that of the configuration: where a person who starts it stands is no
+    /// part of what it says.
+    #[must_use]
+    pub fn from_folder(mut self, folder: &Path) -> Self {
+        for camera in &mut self.cameras {
+            if let Origin::File { path, .. } = &mut camera.origin {
+                *path = folder.join(&*path);
+            }
+        }
+        self
+    }
+
+    /// The recordings that are not there, each with its camera's name.
+    pub fn missing(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.cameras.iter().filter_map(|camera| match &camera.origin {
+            Origin::File { path, .. } if !path.exists() => Some((camera.name.as_str(), path.as_path())),
+            _ => None,
+        })
     }
 
     fn of(root: &Node, problems: &mut Problems) -> Self {

@@ -89,11 +89,23 @@ impl Capture {
     }
 }
 
+impl Capture {
+    /// The command with nothing but a configuration and a store.
+    pub(super) fn of(config: PathBuf, store: Store) -> Self {
+        Self { config, store, partitions: 1, check: false, json: false }
+    }
+}
+
 fn read(path: &Path) -> anyhow::Result<Config> {
     let mut text = String::new();
     let file = std::fs::File::open(path).with_context(|| format!("{path:?} could not be opened"))?;
     // One byte more than is allowed, so that the reader's own check sees that it is too long.
     file.take(BYTES_MOST as u64 + 1).read_to_string(&mut text).with_context(|| format!("{path:?} could not be read as text"))?;
     let file = path.display().to_string();
-    Config::read(&file, &text).map_err(|problems| anyhow::anyhow!("{file} cannot be used as it is\n{problems}"))
+    let config = Config::read(&file, &text).map_err(|problems| anyhow::anyhow!("{file} cannot be used as it is\n{problems}"))?;
+    let config = config.from_folder(path.parent().unwrap_or(Path::new(".")));
+    // A camera may come back; a recording that is not there was named wrongly, and waiting for it would look like work.
+    let missing: Vec<String> = config.missing().map(|(camera, path)| format!("camera {camera:?}: there is no file {path:?}")).collect();
+    anyhow::ensure!(missing.is_empty(), "{} (hint: recordings are named from where {file} lies)", missing.join("\n"));
+    Ok(config)
 }

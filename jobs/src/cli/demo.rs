@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::Args;
@@ -27,6 +27,14 @@ pub(super) struct Demo {
     /// Where the results go, a store in one file
     #[arg(long, value_name = "FILE", default_value = "results/demo.db")]
     local: PathBuf,
+    /// Begin with the films of cameras instead: what `make_film` wrote, `input/` in it. Always anew
+    #[cfg(feature = "vision")]
+    #[arg(long, value_name = "DIR", conflicts_with = "input")]
+    film: Option<PathBuf>,
+    /// The job that looks at them
+    #[cfg(feature = "vision")]
+    #[arg(long, value_name = "JOB", default_value = "jobs/definitions/perceive-drawn.yaml", requires = "film")]
+    perceive: String,
     /// Begin anew, even if there are results
     #[arg(long)]
     again: bool,
@@ -34,6 +42,10 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
+        #[cfg(feature = "vision")]
+        if let Some(film) = &self.film {
+            return super::film::run(film, &self.perceive, &self.local);
+        }
         ensure!(
             self.input.is_dir(),
             "there is no recording in {:?} (hint: run it in the project's folder, or name one with --input)",
@@ -43,9 +55,7 @@ impl Demo {
             std::fs::create_dir_all(folder)?;
         }
         if self.again {
-            for suffix in ["", "-wal", "-shm"] {
-                _ = std::fs::remove_file(format!("{}{suffix}", self.local.display()));
-            }
+            forget(&self.local);
         }
         let store = || Store { local: Some(self.local.clone()), brokers: Vec::new() };
         let (job, input) = ("city".to_owned(), Some(self.input.clone()));
@@ -72,8 +82,15 @@ impl Demo {
     }
 }
 
+/// Removes a store.
+pub(super) fn forget(local: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        _ = std::fs::remove_file(format!("{}{suffix}", local.display()));
+    }
+}
+
 /// What was found, as tables.
-fn summary(store: &dyn TopicStore) -> anyhow::Result<String> {
+pub(super) fn summary(store: &dyn TopicStore) -> anyhow::Result<String> {
     let mut text = String::new();
     let sightings = standing(store, "sightings")?;
     let journeys = standing(store, "journeys")?;
@@ -96,7 +113,7 @@ fn summary(store: &dyn TopicStore) -> anyhow::Result<String> {
 }
 
 /// The rows of an output that stand: the last of each id that was not withdrawn.
-fn standing(store: &dyn TopicStore, topic: &str) -> anyhow::Result<BTreeMap<String, Value>> {
+pub(super) fn standing(store: &dyn TopicStore, topic: &str) -> anyhow::Result<BTreeMap<String, Value>> {
     let mut rows = BTreeMap::new();
     for partition in store.partitions(topic).map_err(explain)? {
         let mut reader = store.reader(topic, partition, 0).map_err(explain)?;

@@ -16,6 +16,9 @@ use super::{Outcome, say};
 /// Bytes read and written at a time.
 const READ_BYTES: usize = 1 << 20;
 
+/// What makes a record's key, unless it is said.
+const KEY: &str = "camera,head,unit,list+plate";
+
 /// Put a recording into topics
 ///
 /// Reads every recording of the folder (observations.ndjson, signals.ndjson, …) into the topic of its name, in order of
@@ -34,11 +37,17 @@ pub(super) struct Feed {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     partitions: u32,
     /// Fields that make a record's key, joined by a slash where a record has several of one group
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',', default_value = "camera,head,unit,list+plate")]
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', default_value = KEY)]
     key: Vec<String>,
 }
 
 impl Feed {
+    /// The command with nothing but a folder and a store.
+    #[cfg(feature = "vision")]
+    pub(super) fn of(dir: PathBuf, store: Store) -> Self {
+        Self { dir, store, partitions: 1, key: KEY.split(',').map(str::to_owned).collect() }
+    }
+
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let store = self.store.require()?;
         let recording = FileTransport::new(&self.dir, ARRIVAL_FIELDS);

@@ -22,6 +22,8 @@ mod diff;
 mod dispatch;
 mod explain;
 mod feed;
+#[cfg(feature = "vision")]
+mod film;
 mod graph;
 mod job;
 mod log;

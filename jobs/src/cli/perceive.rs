@@ -9,6 +9,7 @@ use engine::plan::Plan;
 use engine::stage::StageRun;
 use engine::transport::Transport;
 use engine::{Binding, Settings};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use operators::vision::{DetectorModel, PerceiveParameters, Sight, WeightsFile};
 
 use super::{Outcome, job, say};
@@ -31,12 +32,12 @@ pub(super) fn perceives(plan: &Plan<Step>) -> anyhow::Result<bool> {
     Ok(perceives)
 }
 
-/// Runs it.
+/// Runs it. What it says goes to a sink, which may be a folder.
 pub(super) fn run(
     plan: Plan<Step>,
     directory: Option<&Path>,
     source: Arc<dyn Transport>,
-    sink: Arc<dyn Transport>,
+    (sink, folder): (Arc<dyn Transport>, Option<&Path>),
     settings: Settings,
     json: bool,
     whereabouts: &str,
@@ -60,13 +61,21 @@ pub(super) fn run(
         stop: job::stop_on_signals()?,
     };
     let mut told = Instant::now();
+    let bar = (!json).then(|| ProgressBar::no_length().with_style(style()));
     let report = run.run(&mut |report| {
-        if json && told.elapsed() >= EVERY {
+        if let Some(bar) = &bar {
+            bar.set_message(state(&figures));
+            bar.tick();
+        } else if told.elapsed() >= EVERY {
             told = Instant::now();
             _ = say(&format!("{}\n", line(report, &figures)));
         }
     });
+    bar.iter().for_each(ProgressBar::finish_and_clear);
     let report = report.map_err(job::explain_failure)?;
+    if let Some(folder) = folder {
+        in_order(&folder.join(format!("{}.ndjson", output.topic)))?;
+    }
     say(&if json { format!("{}\n", line(&report, &figures)) } else { format!("{}results in {whereabouts}\n", table(&figures)) })?;
     Ok(Outcome::Well)
 }
@@ -95,6 +104,41 @@ fn read_weights(name: &str, directory: Option<&Path>) -> anyhow::Result<(PathBuf
     };
     let bytes = read().with_context(|| format!("the weights {path:?} could not be read"))?;
     Ok((path, bytes))
+}
+
+/// Puts a recording of observations in order of time. Cameras are looked at as it comes, a few seconds of one and then of another, and
+/// what reads a recording takes its lines to have come in as they stand there.
+fn in_order(file: &Path) -> anyhow::Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Taken {
+        at_ms: u64,
+    }
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        // Nothing was seen.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("{file:?} could not be read")),
+    };
+    let at_ms = |line: &&str| serde_json::from_str::<Taken>(line).map_or(0, |taken| taken.at_ms);
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_by_cached_key(at_ms);
+    let ordered: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+    let beside = file.with_extension("part");
+    std::fs::write(&beside, ordered).and_then(|()| std::fs::rename(&beside, file)).with_context(|| format!("{file:?} cannot be written"))
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner}  {msg}  {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// How far it is, in one line.
+fn state(figures: &Figures) -> String {
+    let all = figures.now().into_values().fold([0; 4], |[frames, seen, vehicles, plates], c| {
+        let told = c.seen + c.unwanted + c.dropped + c.passed_over + c.refused;
+        [frames + told, seen + c.seen, vehicles + c.vehicles, plates + c.plates]
+    });
+    let [frames, seen, vehicles, plates] = all.map(|count| HumanCount(count).to_string());
+    format!("{frames} frames  {seen} looked at  {vehicles} vehicles  {plates} plates read")
 }
 
 fn line(report: &engine::Report, figures: &Figures) -> serde_json::Value {

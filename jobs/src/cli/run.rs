@@ -88,6 +88,7 @@ impl Run {
         #[cfg(feature = "vision")]
         if super::perceive::perceives(&plan)? {
             let settings = self.settings(&plan);
+            let sink = (sink, self.output.as_deref());
             return super::perceive::run(plan, text.directory.as_deref(), source, sink, settings, self.json, self.whereabouts().as_str());
         }
         let city = self.city(&plan, text.directory.as_deref())?;

@@ -9,10 +9,11 @@
 
 mod best_path;
 pub mod candle;
+mod contact_sheet;
 mod decode;
 mod detect;
 mod ffmpeg;
-mod jpeg;
+mod image_file;
 mod mark;
 pub mod network;
 mod perceive;
@@ -29,7 +30,7 @@ pub use best_path::{ReadText, best_path};
 pub use decode::{DecodeFault, DecodeLimits, Decoded, Decoder};
 pub use detect::DetectParameters;
 pub use ffmpeg::Image;
-pub use jpeg::jpeg;
+pub use image_file::{jpeg, png};
 pub use mark::Colour;
 pub use perceive::{DetectorModel, Outcome, PerceiveParameters, Perceived, Sight, Take, Task, Watched, WeightsFile};
 pub use picture::Picture;

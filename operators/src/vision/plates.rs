@@ -125,7 +125,14 @@ impl Plates {
             let [left, top] = [bounds.x.max(0) as f32, bounds.y.max(0) as f32];
             let place = |plate: PlateCorners| PlateCorners { corners: plate.corners.map(|[x, y]| [x + left, y + top]), ..plate };
             let large = |plate: &PlateCorners| plate.extent()[1] >= self.parameters.plate_px as f32;
-            all.extend(plates.into_iter().map(place).find(large).map(|plate| Found { picture: number, detection: *detection, plate }));
+            // What the picture's edge cuts off would be read all the same, and wrong.
+            let size = [picture.width() as f32, picture.height() as f32];
+            let whole = |plate: &PlateCorners| plate.corners.iter().all(|corner| (0..2).all(|k| (0.0..=size[k]).contains(&corner[k])));
+            all.extend(plates.into_iter().map(place).find(|plate| large(plate) && whole(plate)).map(|plate| Found {
+                picture: number,
+                detection: *detection,
+                plate,
+            }));
         }
         let off = |found: &Found| {
             let bounds = detections[found.detection].bounds;
@@ -225,6 +232,12 @@ mod tests {
         let marks = [(60, 150, 41), (200, 150, 42), (320, 150, 43)];
         let boxes = [[30, 60, 60, 110], [150, 60, 100, 110], [280, 60, 90, 110]];
         assert_eq!(read(&marks, &boxes, 2), (texts(&[None, Some("42"), Some("43")]), 1));
+    }
+
+    #[test]
+    fn a_plate_that_the_edge_of_the_picture_cuts_off_is_not_read() {
+        let boxes = [[20, 60, 80, 140], [300, 60, 100, 140]];
+        assert_eq!(read(&[(60, 196, 41), (350, 190, 42)], &boxes, 8).0, texts(&[None, Some("42")]));
     }
 
     #[test]
