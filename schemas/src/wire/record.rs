@@ -55,7 +55,7 @@ records! {
     // 10 to 13 are left out: JSON may begin with them, for they are white space.
     Frame = 14 "frame", 1, Frame::check;
     CaptureHealth = 15 "capture health", 1, |_| Ok(());
-    Assignment = 16 "assignment", 1, check_assignment;
+    Assignment = 18 "assignment", 1, check_assignment;
 }
 
 impl<T: Record> Record for Revised<T> {
