@@ -18,7 +18,8 @@ use crate::epoch::{Order, Partition};
 use crate::pump::growth::Lookout;
 use crate::run::{Report, Run, RunError};
 use crate::transport::Progress;
-use crate::worker::{Complete, Desk, Turn};
+use crate::worker::Complete;
+use crate::worker::desk::{Desk, Turn};
 
 /// What is to become of one start.
 #[derive(Clone)]
