@@ -9,10 +9,13 @@ use std::path::Path;
 
 use benches::race::{Contender, Work, race};
 use benches::recording::Recording;
-use benches::{dataflows, plain, quick};
+use benches::{dataflows, numbers, plain, quick};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use schemas::Observation;
 use schemas::wire::Format;
+
+/// The variable of the environment that gives numbers of workers.
+const WORKERS: &str = "GIAOLO_WORKERS";
 
 fn city(criterion: &mut Criterion) {
     let recording = Recording::open();
@@ -21,7 +24,7 @@ fn city(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("city");
     group.throughput(Throughput::Elements(recording.boxes)).sample_size(10);
     for (name, folder) in [("json", &recording.json), ("bincode", &recording.bincode)] {
-        for workers in [1, 2] {
+        for workers in numbers(WORKERS, &[1, 2]) {
             let run = || black_box(dataflows::run(&recording.city, folder, &results, workers));
             group.bench_function(format!("{name}, {workers} workers"), |b| b.iter(run));
         }
@@ -39,15 +42,11 @@ fn run_race(recording: &Recording, name: &str, folder: &Path, plain: fn(&Recordi
         let results = results.clone();
         move || _ = black_box(dataflows::run(&recording.city, folder, &results, workers))
     };
-    race(
-        Work { name, unit: "boxes", amount: recording.boxes },
-        7,
-        &mut [
-            Contender::new("plain, one thread, fewer rules", || _ = black_box(plain(recording))),
-            Contender::new("the job, 1 worker", run(1)),
-            Contender::new("the job, 2 workers", run(2)),
-        ],
-    );
+    let workers: Vec<(String, usize)> = numbers(WORKERS, &[1, 2]).into_iter().map(|n| (format!("the job, workers: {n}"), n)).collect();
+    let plain = Contender::new("plain, one thread, fewer rules", || _ = black_box(plain(recording)));
+    let jobs = workers.iter().map(|(name, workers)| Contender::new(name, run(*workers)));
+    let mut contenders: Vec<Contender<'_>> = std::iter::once(plain).chain(jobs).collect();
+    race(Work { name, unit: "boxes", amount: recording.boxes }, 7, &mut contenders);
 }
 
 /// Every way through the job must come to the same rows.

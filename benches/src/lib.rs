@@ -16,7 +16,8 @@
 //! ```
 //!
 //! `cargo bench -p giaolo-benches` runs them all; `GIAOLO_RECORDING` names a folder with `city.json`, `observations.ndjson`,
-//! `signals.ndjson` and `hotlist.ndjson` to be measured instead of the synthetic city. Without `--bench`, or with `--test`,
+//! `signals.ndjson` and `hotlist.ndjson` to be measured instead of the synthetic city, `GIAOLO_CAMERAS` how many cameras that has,
+//! `GIAOLO_WORKERS` the numbers of workers in `city`, such as `1,4,16`. Without `--bench`, or with `--test`,
 //! everything runs once at a small size and only the answers are compared.
 
 pub mod dataflows;
@@ -26,6 +27,16 @@ pub mod plate_wire;
 pub mod race;
 pub mod recording;
 pub mod stopwatch;
+
+/// What the environment gives under this name, else what is given here: numbers, separated by commas.
+///
+/// # Panics
+/// It gives something else.
+#[must_use]
+pub fn numbers(name: &str, otherwise: &[usize]) -> Vec<usize> {
+    let Ok(text) = std::env::var(name) else { return otherwise.to_vec() };
+    text.split(',').map(|number| number.parse().unwrap_or_else(|_| panic!("{name} holds {number:?}, which is no number"))).collect()
+}
 
 /// Whether everything is to run once and small: under `cargo test`, or with `--test` or `--quick`.
 #[must_use]

@@ -38,7 +38,8 @@ impl Recording {
         match std::env::var_os("GIAOLO_RECORDING").filter(|_| !crate::quick()) {
             Some(named) => Self::read(PathBuf::from(named), folder),
             None => {
-                let (cameras, seconds) = if crate::quick() { (4, 120) } else { (24, 900) };
+                let cameras = crate::numbers("GIAOLO_CAMERAS", &[24])[0];
+                let (cameras, seconds) = if crate::quick() { (4, 120) } else { (cameras, 900) };
                 let plan = city::Plan { arrivals_per_hour: 700, ..city::Plan::new(1, cameras, seconds) };
                 city::simulate(&plan).write(folder.path()).expect("room for the recording");
                 Self::read(folder.path().join("input"), folder)
