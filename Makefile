@@ -21,7 +21,7 @@ demo: install
 # Films a synthetic city for a minute and a half, then looks at the films as at any camera's.
 demo-video: install
 	cargo build --locked --release -p giaolo-jobs -p giaolo-city --bin giaolo --bin make_film
-	target/release/make_film --seed 3 --cameras 4 --seconds 90 --out target/demo-video
+	target/release/make_film --seed 2 --cameras 4 --seconds 90 --out target/demo-video
 	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo --film target/demo-video --local results/demo-video.db
 
 # With Kafka's jars in place, and what plays cameras, a live test that cannot run is a failure; without them it is skipped. In one

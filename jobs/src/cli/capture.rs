@@ -61,6 +61,10 @@ impl Capture {
             say(&format!("{}: valid: {} from {}\n", self.config.display(), config.topic, names.join(", ")))?;
             return Ok(Outcome::Well);
         }
+        // A camera may come back; a recording that is not there was named wrongly, and waiting for it would look like work.
+        let missing: Vec<String> = config.missing().map(|(camera, path)| format!("camera {camera:?}: there is no file {path:?}")).collect();
+        let hint = || format!("(hint: recordings are named from where {} lies)", self.config.display());
+        anyhow::ensure!(missing.is_empty(), "{} {}", missing.join("\n"), hint());
         let store = self.store.require()?;
         writeln!(std::io::stderr(), "giaolo: capturing {} (Ctrl-C stops; what was read is written first)", names.join(", "))?;
         let capture = engine::capture::Capture {
@@ -103,9 +107,5 @@ fn read(path: &Path) -> anyhow::Result<Config> {
     file.take(BYTES_MOST as u64 + 1).read_to_string(&mut text).with_context(|| format!("{path:?} could not be read as text"))?;
     let file = path.display().to_string();
     let config = Config::read(&file, &text).map_err(|problems| anyhow::anyhow!("{file} cannot be used as it is\n{problems}"))?;
-    let config = config.from_folder(path.parent().unwrap_or(Path::new(".")));
-    // A camera may come back; a recording that is not there was named wrongly, and waiting for it would look like work.
-    let missing: Vec<String> = config.missing().map(|(camera, path)| format!("camera {camera:?}: there is no file {path:?}")).collect();
-    anyhow::ensure!(missing.is_empty(), "{} (hint: recordings are named from where {file} lies)", missing.join("\n"));
-    Ok(config)
+    Ok(config.from_folder(path.parent().unwrap_or(Path::new("."))))
 }

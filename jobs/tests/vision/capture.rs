@@ -115,6 +115,23 @@ fn a_file_that_is_cut_short_or_is_none_is_told_and_holds_up_no_other() {
     assert!((15..35).contains(&count("cut")), "{} frames of half a file", count("cut"));
 }
 
+/// Recordings are named from where the configuration lies, wherever the program is started; one that is not there would be waited for
+/// without end.
+#[test]
+fn a_recording_beside_the_configuration_is_found_and_one_that_is_not_there_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(()) = recording(&folder.path().join("here.mp4"), "160x120", 1, &["-c:v", "libx264", "-preset", "ultrafast"]) else { return };
+    let (store, here) = (folder.path().join("city.db"), "  c1: {file: here.mp4, pace: fast}\n");
+    out(&["capture", &configure(folder.path(), here), "--local", store.to_str().unwrap()]);
+    assert_eq!(records::<Frame>(&store, "frames").len(), 25);
+    let gone = configure(folder.path(), &format!("{here}  c2: {{file: gone/there.mp4}}\n"));
+    let output = giaolo(&["capture", &gone, "--local", store.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("camera \"c2\": there is no file") && text.contains("gone/there.mp4") && text.contains("(hint: "), "{text}");
+    assert!(!text.contains("c1"), "{text}");
+}
+
 #[test]
 fn everything_that_is_wrong_with_a_configuration_is_told_and_no_secret_is() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 #![cfg(feature = "vision")]
 
 mod capture;
+mod film;
 mod perceive;
 mod program;
 mod road;

@@ -12,6 +12,8 @@ pub(super) struct Waypoint {
     pub(super) velocity: Point,
     /// Variance of the position along and across, cm².
     pub(super) variance: [f32; 2],
+    /// Whether its front was hidden behind a nearer vehicle, so that the position is a detector's guess.
+    pub(super) hidden: bool,
 }
 
 /// A line on the ground.

@@ -112,6 +112,7 @@ impl Motion {
             position: self.position(),
             velocity: [along.velocity, across.velocity],
             variance: [along.doubt[0], across.doubt[0]],
+            hidden: false,
         }
     }
 

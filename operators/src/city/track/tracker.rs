@@ -14,7 +14,7 @@ use schemas::{Camera, Class, Id, Object, Observation, PixelBox, Reason, Sighting
 
 use super::TrackParameters;
 use super::assign::Assignment;
-use super::lines::View;
+use super::lines::{View, Waypoint};
 use super::motion::Motion;
 use super::vehicle::Vehicle;
 use crate::city::ground::{Footing, Point};
@@ -227,7 +227,8 @@ impl Tracker {
         for (t, s) in self.assignment.settle(COST_MOST) {
             let (motion, vehicle, spot) = (&mut self.motions[*t], &mut self.vehicles[*t], &mut self.spots[*s]);
             take(motion, spot.footing);
-            vehicle.see(&self.view, &self.parameters, &frame.objects[*s], motion.waypoint(frame.at_ms));
+            let hidden = is_hidden(&frame.objects[*s].bounds, &frame.objects);
+            vehicle.see(&self.view, &self.parameters, &frame.objects[*s], Waypoint { hidden, ..motion.waypoint(frame.at_ms) });
             vehicle.tell_news(&self.view, &self.parameters, out);
             self.taken[*t] = true;
             spot.of = Use::None;
@@ -262,6 +263,17 @@ fn beside(point: Point, from: Point, to: Point) -> f32 {
     let share = (along * way[0] + across * way[1]) / (way[0] * way[0] + way[1] * way[1]).max(1.0);
     let share = share.clamp(0.0, 1.0);
     (along - share * way[0]).hypot(across - share * way[1])
+}
+
+/// Whether the lower edge of a box lies behind a nearer vehicle, or so close above it that it may. There a detector sees where the vehicle
+/// ends that is in front.
+fn is_hidden(bounds: &PixelBox, all: &[Object]) -> bool {
+    let (x, bottom) = (bounds.x + bounds.width / 2, bounds.y.saturating_add(bounds.height));
+    all.iter().any(|Object { bounds: other, .. }| {
+        let nearer = other.y.saturating_add(other.height) > bottom.saturating_add(bounds.height / 8);
+        let below = other.y.saturating_sub(bounds.height / 4) < bottom;
+        nearer && below && (x - other.x - other.width / 2).abs() < other.width / 2 + bounds.width / 4
+    })
 }
 
 /// Intersection over union.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{D, Device, Result, Tensor};
 use city::Random;
-use city::film::{Lessons, Shown};
+use city::film::{Lesson as Drawn, Lessons, Shown};
 use city::plates::{Image, Set, Workshop, spoil};
 use operators::vision::candle::finder_network::{
     AROUND, CELL, CELLS, CLOSE, CLOSE_HEAD, CLOSE_TRUNK, CLOSE_WHOLE, REACH, SIDE, TRUNK, VALUES, look, look_closely,
@@ -16,7 +16,7 @@ use operators::vision::{Picture, PlateCorners, Window};
 use crate::trainable::Trainable;
 
 /// Width and height of the pictures that vehicles are cut out of: as the synthetic cameras film.
-const FRAME: [usize; 2] = [1_920, 1_080];
+pub(crate) const FRAME: [usize; 2] = [1_920, 1_080];
 /// Narrower vehicles are not learnt from, pixels: nobody could read what hangs on them.
 const NARROWEST: f64 = 70.0;
 /// Cells in each direction.
@@ -74,7 +74,7 @@ impl Teacher {
                 return cutout;
             }
             let drawn = self.roads.draw();
-            let Some(frame) = Picture::new(drawn.picture.width as u32, drawn.picture.height as u32, drawn.picture.bgr) else { continue };
+            let Some(frame) = frame_of(&drawn) else { continue };
             for vehicle in drawn.vehicles.iter().filter(|v| v.seen && v.bounds[2] - v.bounds[0] >= NARROWEST) {
                 // Twice, boxed otherwise and seen otherwise: to draw a whole street takes longest.
                 self.waiting.extend((0..2).filter_map(|_| cut_out(&frame, vehicle, &drawn.vehicles, random)));
@@ -87,6 +87,11 @@ impl Teacher {
         let picture = picture(&sample.image)?;
         close_look(&picture, sample.corners.map(|corner| corner.map(|v| v as f32)), random)
     }
+}
+
+/// A drawn picture as the product has it.
+pub(crate) fn frame_of(drawn: &Drawn) -> Option<Picture> {
+    Picture::new(drawn.picture.width as u32, drawn.picture.height as u32, drawn.picture.bgr.clone())
 }
 
 fn picture(image: &Image) -> Option<Picture> {

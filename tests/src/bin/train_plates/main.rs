@@ -12,6 +12,7 @@ mod finder;
 mod fonts;
 mod lessons;
 mod measure;
+mod measure_finder;
 mod normed_convolution;
 mod reader;
 mod trainable;
@@ -74,8 +75,10 @@ enum Task {
     Vehicles,
     /// Set how sure the reader is, on plates drawn for that alone.
     Calibrate,
-    /// Print the figures on plates that are held out.
+    /// Print the reader's figures on plates that are held out.
     Measure,
+    /// Print the finder's figures on roads that are held out.
+    MeasureFinder,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -101,6 +104,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             learn(VEHICLES, &arguments, vehicles::untaught(arguments.seed)?, lessons, vehicles::loss)
         }
         Task::Calibrate => measure::calibrate(&weights(READER), arguments.plates, arguments.seed),
+        Task::MeasureFinder => measure_finder::figures(&weights(FINDER), arguments.plates, arguments.seed),
         Task::Measure => measure::figures(&weights(READER), arguments.plates, arguments.seed),
     }
 }
