@@ -62,7 +62,7 @@ fn of_what_is_filmed_the_alerts_are_told_that_are_true_and_no_others() {
     let passed: BTreeSet<&str> =
         truth.passages.iter().filter(|p| p.stop_ms.is_some()).map(|p| p.plate.as_str()).filter(|p| readable.contains(p)).collect();
     let exact = passed.iter().filter(|plate| read.contains(**plate)).count();
-    assert!(passed.len() >= 10 && exact * 20 >= passed.len() * 19, "{exact} of {} plates: {read:?}, not {passed:?}", passed.len());
+    assert!(passed.len() >= 5 && exact == passed.len(), "{exact} of {} plates: {read:?}, not {passed:?}", passed.len());
     // A wanted plate that was read is told, and no other is.
     let wanted: BTreeSet<&str> = truth.hotlist_hits.iter().map(|hit| hit.plate.as_str()).filter(|p| passed.contains(p)).collect();
     let told: BTreeSet<&str> =
