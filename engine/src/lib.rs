@@ -23,6 +23,7 @@ pub mod dispatch;
 mod epoch;
 mod fail_point;
 pub mod flow;
+pub mod following;
 pub mod gauges;
 mod halt;
 pub mod plan;
