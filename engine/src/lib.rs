@@ -39,6 +39,7 @@ mod simulation;
 pub mod stage;
 mod time;
 pub mod transport;
+pub mod view;
 mod worker;
 
 pub use changelog::{RowSpec, Standing};
