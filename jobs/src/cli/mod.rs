@@ -6,6 +6,7 @@
 //! run      run · feed · topics · tail · demo
 //! serve    serve ◀── submit · plan · diff · replace · pause · resume · stop · list · status
 //! tell     dispatch ◀── deliveries
+//! look     alerts · lookup · cameras
 //! guard    access · audit
 //! ```
 //!
@@ -27,6 +28,8 @@ mod film;
 mod graph;
 mod job;
 mod log;
+mod lookup;
+mod moment;
 #[cfg(feature = "vision")]
 mod perceive;
 mod processes;
@@ -96,6 +99,9 @@ enum Command {
     Status(submit::Status),
     Dispatch(dispatch::Dispatch),
     Deliveries(deliveries::Deliveries),
+    Alerts(lookup::Alerts),
+    Lookup(lookup::Lookup),
+    Cameras(lookup::Cameras),
     Access(access::Access),
     Audit(audit::Audit),
 }
@@ -136,6 +142,9 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Dispatch(command) => command.run(),
         Command::Deliveries(command) => command.run(),
+        Command::Alerts(command) => command.run(),
+        Command::Lookup(command) => command.run(),
+        Command::Cameras(command) => command.run(),
         Command::Access(command) => command.run(),
         Command::Audit(command) => command.run(),
     };

@@ -4,6 +4,7 @@ mod audited;
 mod centres;
 mod events;
 mod model;
+mod program;
 mod records;
 mod retention;
 #[allow(dead_code, reason = "used by other tests too")]
