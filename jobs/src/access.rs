@@ -14,7 +14,7 @@ const STAFF: &[&str] = &[AUTHOR, AUDITOR, ADMIN];
 const AUTHORS: &[&str] = &[AUTHOR, ADMIN];
 /// Who sees traffic.
 const WATCH: &[&str] = &[VIEWER, REVIEWER, HOTLIST];
-/// Who may ask where a vehicle was.
+/// Who may ask where a vehicle was, and see to an alert.
 const SEARCH: &[&str] = &[VIEWER, REVIEWER];
 
 /// Jobs read and write what is every centre's, so who changes one must be bound to none. The admin runs the server and sees
@@ -35,6 +35,8 @@ pub static POLICY: Policy = Policy {
         rule("GET", "/v1/alerts", WATCH, false, Trail::Look),
         rule("GET", "/v1/alerts/events", WATCH, false, Trail::Look),
         rule("GET", "/v1/alerts/{id}", WATCH, false, Trail::Look),
+        rule("POST", "/v1/alerts/{id}/review", &[REVIEWER], false, Trail::Change),
+        rule("POST", "/v1/alerts/{id}/ack", SEARCH, false, Trail::Change),
         rule("GET", "/v1/cameras", ALL, false, Trail::Look),
         rule("GET", "/v1/audit", &[AUDITOR], true, Trail::Look),
         rule("GET", "/v1/openapi.json", ALL, false, Trail::Nothing),

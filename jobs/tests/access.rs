@@ -27,6 +27,8 @@ const EXPECTED: &[(&str, &str, bool)] = &[
     ("listJourneys", "viewer reviewer", false),
     ("listAlerts", "viewer reviewer hotlist-manager", false),
     ("getAlert", "viewer reviewer hotlist-manager", false),
+    ("reviewAlert", "reviewer", false),
+    ("acknowledgeAlert", "viewer reviewer", false),
     ("followAlerts", "viewer reviewer hotlist-manager", false),
     ("listCameras", "viewer reviewer hotlist-manager job-author auditor admin", false),
     ("listAudit", "auditor", true),

@@ -22,12 +22,13 @@ use super::{Outcome, moment, say};
   giaolo alerts --rule section_speed --from '2 h'          of the last two hours
   giaolo alerts --centre west --state withdrawn --from 2026-11-26T00:00 --to 2026-11-26T08:00
   giaolo alerts a32bfe7829f37f1c                           one, and what it rests on
+  giaolo alerts --review none                              those nobody has decided about (giaolo review)
   giaolo alerts --follow                                   as they come, until stopped
   giaolo alerts --follow --after 6f1c2a9b0d3e4f58.1042     and first what changed since that event
   giaolo alerts --json | jq '.alerts[].text'")]
 pub(super) struct Alerts {
     /// One alert, by its id
-    #[arg(value_name = "ID", conflicts_with_all = ["from", "to", "rule", "centre", "camera", "state", "last", "follow"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["from", "to", "rule", "centre", "camera", "state", "review", "last", "follow"])]
     id: Option<String>,
     #[command(flatten)]
     span: Span,
@@ -43,6 +44,9 @@ pub(super) struct Alerts {
     /// That stand so
     #[arg(long, value_name = "STATE")]
     state: Option<Standing>,
+    /// Of which this was decided
+    #[arg(long, value_name = "DECISION")]
+    review: Option<Reviewed>,
     /// How many
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     last: u32,
@@ -50,7 +54,7 @@ pub(super) struct Alerts {
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
     /// Tell of alerts as they come, until stopped
-    #[arg(long, short, conflicts_with_all = ["from", "to", "rule", "centre", "camera", "state", "cursor"])]
+    #[arg(long, short, conflicts_with_all = ["from", "to", "rule", "centre", "camera", "state", "review", "cursor"])]
     follow: bool,
     /// Begin with what changed since this event; --follow --json tells the events' ids
     #[arg(long, value_name = "EVENT", requires = "follow")]
@@ -68,6 +72,22 @@ enum Standing {
     Final,
     /// Better evidence took it back
     Withdrawn,
+}
+
+/// What was decided of an alert.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Reviewed {
+    /// It is right
+    Confirmed,
+    /// It is not
+    Rejected,
+    /// Nothing yet
+    None,
+}
+
+/// A choice as the server calls it.
+fn name(choice: &impl ValueEnum) -> Option<String> {
+    choice.to_possible_value().map(|value| value.get_name().to_owned())
 }
 
 /// A span of time.
@@ -145,10 +165,11 @@ impl Alerts {
             say(&if self.remote.json { format!("{alert:#}\n") } else { one(&alert) })?;
             return Ok(Outcome::Well);
         }
-        let state = self.state.and_then(|state| state.to_possible_value()).map(|value| value.get_name().to_owned());
-        let named = [("rule", &self.rule), ("centre", &self.centre), ("camera", &self.camera), ("state", &state), ("cursor", &self.cursor)];
+        let (state, review) = (self.state.as_ref().and_then(name), self.review.as_ref().and_then(name));
+        let named = [("rule", &self.rule), ("centre", &self.centre), ("camera", &self.camera), ("cursor", &self.cursor)];
+        let named = named.into_iter().chain([("state", &state), ("review", &review)]);
         let mut query: Vec<(&str, String)> = self.span.query().chain([("limit", self.last.to_string())]).collect();
-        query.extend(named.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+        query.extend(named.filter_map(|(name, value)| Some((name, value.clone()?))));
         let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let page = self.remote.ask(&Ask::Get, "/v1/alerts", &query)?;
         if self.remote.json {
@@ -265,6 +286,18 @@ fn one(alert: &Value) -> String {
         let at = evidence["at_ms"].as_u64().map_or_else(String::new, time);
         let sighting = evidence["sighting"].as_str().map(|id| format!("  sighting {id}")).unwrap_or_default();
         _ = writeln!(out, "  {:10} {at}  {}  {}{sighting}", "evidence", text(evidence, "camera"), text(evidence, "centre"));
+    }
+    let (review, seen) = (&alert["review"], &alert["acknowledged"]);
+    if seen.is_object() {
+        let at = seen["at_ms"].as_u64().map_or_else(String::new, time);
+        _ = writeln!(out, "  {:10} {} sees to it since {at}", "ack", text(seen, "who"));
+    }
+    if review.is_object() {
+        let at = review["at_ms"].as_u64().map_or_else(String::new, time);
+        let why = review["reason"].as_str().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let note = Some(text(review, "note")).filter(|note| !note.is_empty()).map(|note| format!(": {note}")).unwrap_or_default();
+        let (decision, who, revision) = (text(review, "decision"), text(review, "who"), &review["revision"]);
+        _ = writeln!(out, "  {:10} {decision}{why} by {who}, {at}, at revision {revision}{note}", "review");
     }
     let record = &alert["record"];
     _ = writeln!(out, "  {:10} {}/{} at {}", "record", text(record, "topic"), record["partition"], record["offset"]);

@@ -6,7 +6,7 @@
 //! run      run · feed · topics · tail · demo
 //! serve    serve ◀── submit · plan · diff · replace · pause · resume · stop · list · status
 //! tell     dispatch ◀── deliveries
-//! look     alerts · lookup · cameras
+//! look     alerts · lookup · cameras         decide   review · ack
 //! guard    access · audit
 //! ```
 //!
@@ -35,6 +35,7 @@ mod perceive;
 mod processes;
 mod progress;
 mod remote;
+mod review;
 mod run;
 mod schema;
 mod serve;
@@ -102,6 +103,8 @@ enum Command {
     Alerts(lookup::Alerts),
     Lookup(lookup::Lookup),
     Cameras(lookup::Cameras),
+    Review(review::Review),
+    Ack(review::Ack),
     Access(access::Access),
     Audit(audit::Audit),
 }
@@ -145,6 +148,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Alerts(command) => command.run(),
         Command::Lookup(command) => command.run(),
         Command::Cameras(command) => command.run(),
+        Command::Review(command) => command.run(),
+        Command::Ack(command) => command.run(),
         Command::Access(command) => command.run(),
         Command::Audit(command) => command.run(),
     };

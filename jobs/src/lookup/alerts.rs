@@ -3,7 +3,8 @@
 use engine::access::{Grant, Scopes};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
-use schemas::{Alert, Id, Name, Revised};
+use schemas::{Alert, Id, Name, Revised, Status};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::intake::{key, signed};
@@ -21,6 +22,8 @@ pub(super) struct Wanted {
     pub(super) camera: Option<Name>,
     /// `provisional`, `final` or `withdrawn`.
     pub(super) status: Option<&'static str>,
+    /// `confirmed` or `rejected`; `none`: nobody has decided.
+    pub(super) review: Option<&'static str>,
     /// Only those after this one.
     pub(super) cursor: Option<Cursor>,
     pub(super) limit: u32,
@@ -65,16 +68,34 @@ struct Found {
     alert: Revised<Alert>,
     told_ms: u64,
     changed_ms: u64,
+    review: Option<Value>,
+    acknowledged: Option<Value>,
 }
 
-const COLUMNS: &str = "id, at_ms, row, told_ms, changed_ms";
+/// What [`found`] reads, and how many columns that is.
+const COLUMNS: &str = "id, at_ms, row, told_ms, changed_ms, (SELECT row FROM reviews WHERE alert = alerts.id),
+    (SELECT row FROM acknowledgements WHERE alert = alerts.id)";
+const WIDTH: usize = 7;
 
 fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
-    let text: String = row.get(2)?;
-    let alert = serde_json::from_str(&text)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(error)))?;
     let ms = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-    Ok(Found { id: row.get(0)?, at_ms: row.get(1)?, alert, told_ms: ms(3)?, changed_ms: ms(4)? })
+    Ok(Found {
+        id: row.get(0)?,
+        at_ms: row.get(1)?,
+        alert: parsed(row, 2)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
+        told_ms: ms(3)?,
+        changed_ms: ms(4)?,
+        review: parsed(row, 5)?,
+        acknowledged: parsed(row, 6)?,
+    })
+}
+
+/// A column that holds JSON, if it holds any.
+pub(super) fn parsed<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    let parse = |text: String| serde_json::from_str(&text);
+    let conversion = |error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error));
+    text.map(parse).transpose().map_err(conversion)
 }
 
 /// The centres that a grant is bound to, as a list SQL can read; none: all.
@@ -109,6 +130,11 @@ pub(super) fn list(connection: &Connection, sight: &Sight, grant: &Grant, wanted
     if let Some(status) = wanted.status {
         only("status = ?", &[status.to_owned().into()]);
     }
+    match wanted.review {
+        Some("none") => only("id NOT IN (SELECT alert FROM reviews)", &[]),
+        Some(decision) => only("id IN (SELECT alert FROM reviews WHERE decision = ?)", &[decision.to_owned().into()]),
+        None => {}
+    }
     if let Some(camera) = wanted.camera {
         // Which alerts rest on a camera of another centre is not told either.
         if !sight.shows(grant, camera) {
@@ -132,7 +158,7 @@ pub(super) fn list(connection: &Connection, sight: &Sight, grant: &Grant, wanted
 /// One alert, with where its evidence was seen and where its record lies; `None`: there is none that may be shown.
 pub(super) fn one(connection: &Connection, sight: &Sight, grant: &Grant, id: Id) -> rusqlite::Result<Option<Value>> {
     let sql = format!("SELECT {COLUMNS}, partition, offset FROM alerts WHERE id = ?1");
-    let row = |row: &Row<'_>| Ok((found(row)?, row.get::<_, u32>(5)?, row.get::<_, i64>(6)?));
+    let row = |row: &Row<'_>| Ok((found(row)?, row.get::<_, u32>(WIDTH)?, row.get::<_, i64>(WIDTH + 1)?));
     let Some((found, partition, offset)) = connection.prepare_cached(&sql)?.query_row([key(id)], row).optional()? else {
         return Ok(None);
     };
@@ -151,6 +177,21 @@ pub(super) fn one(connection: &Connection, sight: &Sight, grant: &Grant, id: Id)
     }
     answer["evidence"] = evidence.into();
     Ok(Some(answer))
+}
+
+/// How an alert stands that something is to be said about.
+pub(super) struct Standing {
+    pub(super) revision: u32,
+    pub(super) status: Status,
+    pub(super) acknowledged: Option<Value>,
+}
+
+/// How an alert stands; `None`: there is none that may be seen.
+pub(super) fn standing(connection: &Connection, grant: &Grant, id: Id) -> rusqlite::Result<Option<Standing>> {
+    let sql = format!("SELECT {COLUMNS} FROM alerts WHERE id = ?1");
+    let found = connection.prepare_cached(&sql)?.query_row([key(id)], found).optional()?;
+    let seen = found.filter(|found| grant.sees(found.alert.row.centre.as_str()));
+    Ok(seen.map(|Found { alert: Revised { revision, status, .. }, acknowledged, .. }| Standing { revision, status, acknowledged }))
 }
 
 /// When a sighting began and ended.
@@ -173,6 +214,7 @@ fn shown(sight: &Sight, grant: &Grant, found: &Found) -> Value {
     }
     value["withheld"] = withheld.into();
     (value["told_ms"], value["changed_ms"]) = (found.told_ms.into(), found.changed_ms.into());
+    (value["review"], value["acknowledged"]) = (json!(found.review), json!(found.acknowledged));
     value
 }
 
@@ -199,7 +241,7 @@ pub(super) fn changes(connection: &Connection, sight: &Sight, grant: &Grant, aft
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params![after, centres, most], |row| {
-        let (found, change) = (found(row)?, row.get(5)?);
+        let (found, change) = (found(row)?, row.get(WIDTH)?);
         let news = match grant.sees(found.alert.row.centre.as_str()) {
             true => News::Alert(shown(sight, grant, &found)),
             false => News::Elsewhere(found.alert.row.id),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use engine::access::Grant;
 use engine::server::{Told, failure};
+use engine::transport::TopicStore;
 use engine::view::{View, ViewError};
 use rusqlite::Connection;
 use schemas::{Id, Name, PlateText, Status};
@@ -18,7 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::alerts::{self, Wanted};
 use super::sight::Sight;
-use super::{cameras, events, intake, journeys};
+use super::{cameras, events, intake, journeys, review};
 
 /// Alerts or journeys in one answer, unless fewer are asked for.
 const ROWS: u32 = 100;
@@ -33,6 +34,8 @@ pub(super) struct Desk(Arc<Inner>);
 pub(super) struct Inner {
     pub(super) view: View,
     pub(super) sight: Sight,
+    /// Where what people say about alerts is written.
+    pub(super) store: Arc<dyn TopicStore>,
     /// How many may follow alerts at once.
     pub(super) streams: Arc<Semaphore>,
 }
@@ -46,8 +49,8 @@ impl std::ops::Deref for Desk {
 }
 
 impl Desk {
-    pub(super) fn new(view: View, sight: Sight) -> Self {
-        Self(Arc::new(Inner { view, sight, streams: Arc::new(Semaphore::new(events::STREAMS_MOST)) }))
+    pub(super) fn new(view: View, sight: Sight, store: Arc<dyn TopicStore>) -> Self {
+        Self(Arc::new(Inner { view, sight, store, streams: Arc::new(Semaphore::new(events::STREAMS_MOST)) }))
     }
 
     /// Answers a question about the view, beside the thread that serves.
@@ -79,6 +82,8 @@ pub(super) fn routes(desk: Desk) -> Router {
         .route("/v1/alerts", get(list_alerts))
         .route("/v1/alerts/events", get(events::follow))
         .route("/v1/alerts/{id}", get(one_alert))
+        .route("/v1/alerts/{id}/review", post(review::review))
+        .route("/v1/alerts/{id}/ack", post(review::acknowledge))
         .route("/v1/cameras", get(list_cameras))
         .with_state(desk)
 }
@@ -128,12 +133,32 @@ struct Alerts {
     centre: Option<String>,
     camera: Option<String>,
     state: Option<Status>,
+    review: Option<Reviewed>,
     limit: Option<u32>,
     cursor: Option<String>,
     #[allow(dead_code, reason = "for the audit log, which reads it from the request itself")]
     reason: Option<String>,
     #[allow(dead_code, reason = "likewise")]
     case: Option<String>,
+}
+
+/// What was decided of an alert.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Reviewed {
+    Confirmed,
+    Rejected,
+    None,
+}
+
+impl Reviewed {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Rejected => "rejected",
+            Self::None => "none",
+        }
+    }
 }
 
 impl Alerts {
@@ -143,7 +168,8 @@ impl Alerts {
             self.camera.map(|camera| camera.parse::<Name>().map_err(|error| bad("no camera has such a name", error))).transpose()?;
         let cursor = self.cursor.map(|text| text.parse().map_err(|error| bad("the cursor cannot be used", error))).transpose()?;
         let (rule, centre, status, limit) = (self.rule, self.centre, self.state.map(intake::name), rows(self.limit));
-        Ok(Wanted { from_ms, until_ms: Some(until_ms), rule, centre, camera, status, cursor, limit })
+        let review = self.review.map(Reviewed::name);
+        Ok(Wanted { from_ms, until_ms: Some(until_ms), rule, centre, camera, status, review, cursor, limit })
     }
 }
 
@@ -183,10 +209,14 @@ async fn one_alert(
     };
     match found {
         Ok(Some(alert)) => Json(alert).into_response(),
-        // The same answer whether there is none or it is another centre's.
-        Ok(None) => failure(StatusCode::NOT_FOUND, "there is no such alert, or it is another centre's", Some("GET /v1/alerts lists them")),
+        Ok(None) => no_such_alert(),
         Err(response) => response,
     }
+}
+
+/// The same answer whether there is none or it is another centre's.
+pub(super) fn no_such_alert() -> Response {
+    failure(StatusCode::NOT_FOUND, "there is no such alert, or it is another centre's", Some("GET /v1/alerts lists them"))
 }
 
 async fn list_cameras(State(desk): State<Desk>, Extension(grant): Extension<Grant>, Query(_): Query<Purpose>) -> Response {
@@ -204,12 +234,12 @@ fn tell(told: String, answer: Value) -> Response {
 }
 
 /// What is wrong with a request, and what to do about it.
-struct BadRequest {
+pub(super) struct BadRequest {
     error: String,
     hint: String,
 }
 
-fn bad(error: impl Into<String>, hint: impl std::fmt::Display) -> BadRequest {
+pub(super) fn bad(error: impl Into<String>, hint: impl std::fmt::Display) -> BadRequest {
     BadRequest { error: error.into(), hint: hint.to_string() }
 }
 

@@ -2,7 +2,7 @@
 
 use engine::view::Committed;
 use rusqlite::{OptionalExtension as _, Transaction, params};
-use schemas::{Alert, CaptureHealth, CaptureState, Id, Journey, Revised, Sighting, Status};
+use schemas::{Acknowledgement, Alert, CaptureHealth, CaptureState, Decision, Id, Journey, Review, Revised, Sighting, Status};
 
 use super::retention;
 
@@ -30,6 +30,11 @@ fn json<T: serde::Serialize>(row: &T) -> String {
     serde_json::to_string(row).unwrap_or_default()
 }
 
+/// The number of the next change of an alert.
+fn next_change(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    transaction.prepare_cached("UPDATE state SET change = change + 1 RETURNING change")?.query_row([], |row| row.get(0))
+}
+
 /// An alert stays when it is withdrawn, and says so.
 pub(super) fn alert(transaction: &Transaction<'_>, record: &Committed<'_>, alert: &Revised<Alert>) -> rusqlite::Result<()> {
     let Revised { revision, status, row } = alert;
@@ -39,8 +44,7 @@ pub(super) fn alert(transaction: &Transaction<'_>, record: &Committed<'_>, alert
     if before >= Some(*revision) {
         return Ok(());
     }
-    let next = "UPDATE state SET change = change + 1 RETURNING change";
-    let change: i64 = transaction.prepare_cached(next)?.query_row([], |row| row.get(0))?;
+    let change = next_change(transaction)?;
     let put = "INSERT INTO alerts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11)
         ON CONFLICT DO UPDATE SET revision = excluded.revision, status = excluded.status, rule = excluded.rule,
             centre = excluded.centre, at_ms = excluded.at_ms, changed_ms = excluded.changed_ms, change = excluded.change,
@@ -65,6 +69,37 @@ pub(super) fn alert(transaction: &Transaction<'_>, record: &Committed<'_>, alert
     for (kind, hit) in sightings.chain(row.journey.map(|journey| ("journey", journey))) {
         let keep = "INSERT INTO hits VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
         transaction.prepare_cached(keep)?.execute(params![kind, key(hit), id])?;
+    }
+    Ok(())
+}
+
+/// Of the reviews of an alert the newest stands.
+pub(super) fn review(transaction: &Transaction<'_>, review: &Review) -> rusqlite::Result<()> {
+    let put = "INSERT INTO reviews VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT DO UPDATE SET decision = excluded.decision, at_ms = excluded.at_ms, row = excluded.row WHERE excluded.at_ms >= at_ms";
+    let decision = match review.decision {
+        Decision::Confirmed => "confirmed",
+        Decision::Rejected => "rejected",
+    };
+    let values = params![key(review.alert), decision, signed(review.at_ms), json(review)];
+    let changed = transaction.prepare_cached(put)?.execute(values)?;
+    said(transaction, review.alert, changed)
+}
+
+/// Of the acknowledgements of an alert the first counts.
+pub(super) fn acknowledgement(transaction: &Transaction<'_>, acknowledgement: &Acknowledgement) -> rusqlite::Result<()> {
+    let put = "INSERT INTO acknowledgements VALUES (?1, ?2, ?3)
+        ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms, row = excluded.row WHERE excluded.at_ms < at_ms";
+    let values = params![key(acknowledgement.alert), signed(acknowledgement.at_ms), json(acknowledgement)];
+    let changed = transaction.prepare_cached(put)?.execute(values)?;
+    said(transaction, acknowledgement.alert, changed)
+}
+
+/// Somebody said something about an alert, which is news to who follows alerts.
+fn said(transaction: &Transaction<'_>, alert: Id, changed: usize) -> rusqlite::Result<()> {
+    if changed > 0 {
+        let change = next_change(transaction)?;
+        transaction.prepare_cached("UPDATE alerts SET change = ?2 WHERE id = ?1")?.execute(params![key(alert), change])?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use schemas::{Id, Journey, PlateText, Revised};
 use serde_json::{Value, json};
 
-use super::alerts::span;
+use super::alerts::{parsed, span};
 use super::intake::signed;
 use super::sight::Sight;
 
@@ -34,9 +34,7 @@ pub(super) fn list(
     let mut rows = statement.query(params![plate.to_string(), signed(from_ms), signed(until_ms)])?;
     let mut journeys = Vec::new();
     while let Some(row) = rows.next()? {
-        let text: String = row.get(0)?;
-        let journey: Revised<Journey> = serde_json::from_str(&text)
-            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
+        let Some(journey) = parsed::<Revised<Journey>>(row, 0)? else { continue };
         let whole = grant.scopes == Scopes::All;
         let parts = parts(connection, sight, grant, &journey.row)?;
         let overlaps = |part: &Part| part.span.is_some_and(|(from, until)| from <= until_ms && until >= from_ms);

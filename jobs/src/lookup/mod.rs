@@ -3,7 +3,8 @@
 //! ```text
 //! alerts, journeys, sightings, capture_health ─▶ intake ─▶ view (SQLite) ◀── alerts · journeys · cameras ◀── http, events
 //!                                                             │                       ▲
-//!                                                         retention               sight: what a grant shows
+//!      ▲                                                  retention               sight: what a grant shows
+//!      └── reviews, acknowledgements ◀── review ◀── http
 //! ```
 //!
 //! The newest revision of an id is what stands. Who is bound to centres sees the alerts of those centres and, of evidence and
@@ -16,6 +17,7 @@ mod http;
 mod intake;
 mod journeys;
 mod retention;
+mod review;
 mod sight;
 mod tables;
 
@@ -42,7 +44,7 @@ pub fn begin(
     city: Option<&City>,
     retention: Retention,
 ) -> Result<(Extension, Following), FileError> {
-    let (view, following) = View::begin(file, Traffic { retention }, store)?;
-    let desk = http::Desk::new(view, Sight::of(city));
+    let (view, following) = View::begin(file, Traffic { retention }, Arc::clone(&store))?;
+    let desk = http::Desk::new(view, Sight::of(city), store);
     Ok((Extension { routes: http::routes(desk), openapi: include_str!("openapi.json") }, following))
 }

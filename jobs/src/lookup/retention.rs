@@ -89,12 +89,14 @@ fn forget_some(transaction: &Transaction<'_>, kind: &Kind, before: i64, now_ms: 
         }
     }
     drop(rows);
+    // So many rows of one moment that none is another's are passed over; they would be looked at for ever.
     let more = ids.len() == ROWS_MOST as usize || (looked == LOOK_MOST && reached > begin);
     for id in &ids {
         transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?.execute([id])?;
         if *table == "alerts" {
-            transaction.prepare_cached("DELETE FROM alert_cameras WHERE alert = ?1")?.execute([id])?;
-            transaction.prepare_cached("DELETE FROM alert_centres WHERE alert = ?1")?.execute([id])?;
+            for about in ["alert_cameras", "alert_centres", "reviews", "acknowledgements"] {
+                transaction.prepare_cached(&format!("DELETE FROM {about} WHERE alert = ?1"))?.execute([id])?;
+            }
         }
     }
     if let Some((from, until)) = span {

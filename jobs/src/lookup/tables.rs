@@ -11,6 +11,8 @@ pub(super) const ALERTS: &str = "alerts";
 const JOURNEYS: &str = "journeys";
 const SIGHTINGS: &str = "sightings";
 const CAPTURE_HEALTH: &str = "capture_health";
+pub(super) const REVIEWS: &str = "reviews";
+pub(super) const ACKNOWLEDGEMENTS: &str = "acknowledgements";
 
 /// What is asked about traffic. Ids are their 64 bits, signed.
 ///
@@ -31,6 +33,8 @@ const SQL: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX alert_cameras_by_alert ON alert_cameras (alert);
     CREATE TABLE alert_centres (alert INTEGER NOT NULL, centre TEXT NOT NULL, PRIMARY KEY (alert, centre)) STRICT, WITHOUT ROWID;
+    CREATE TABLE reviews (alert INTEGER PRIMARY KEY, decision TEXT NOT NULL, at_ms INTEGER NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE acknowledgements (alert INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, row TEXT NOT NULL) STRICT;
     CREATE TABLE hits (kind TEXT NOT NULL, id INTEGER NOT NULL, alert INTEGER NOT NULL, PRIMARY KEY (kind, id, alert)) STRICT, WITHOUT ROWID;
     CREATE INDEX hits_by_alert ON hits (alert);
 
@@ -62,11 +66,11 @@ pub(super) struct Traffic {
 
 impl Tables for Traffic {
     const APPLICATION: [u8; 4] = *b"GIAL";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const SQL: &'static str = SQL;
 
     fn topics(&self) -> Vec<String> {
-        [ALERTS, JOURNEYS, SIGHTINGS, CAPTURE_HEALTH].map(str::to_owned).to_vec()
+        [ALERTS, JOURNEYS, SIGHTINGS, CAPTURE_HEALTH, REVIEWS, ACKNOWLEDGEMENTS].map(str::to_owned).to_vec()
     }
 
     fn take(&self, transaction: &Transaction<'_>, record: &Committed<'_>) -> Result<bool, Refused> {
@@ -74,9 +78,11 @@ impl Tables for Traffic {
             ALERTS => intake::alert(transaction, record, &read(record.value)?)?,
             JOURNEYS => intake::journey(transaction, &read(record.value)?)?,
             SIGHTINGS => intake::sighting(transaction, record, &read(record.value)?)?,
+            REVIEWS => intake::review(transaction, &read_plain(record.value)?)?,
+            ACKNOWLEDGEMENTS => intake::acknowledgement(transaction, &read_plain(record.value)?)?,
             _ => intake::capture_health(transaction, &read_plain::<CaptureHealth>(record.value)?)?,
         }
-        Ok(record.topic == ALERTS)
+        Ok(matches!(record.topic, ALERTS | REVIEWS | ACKNOWLEDGEMENTS))
     }
 
     fn forget(&self, transaction: &Transaction<'_>, now_ms: u64) -> rusqlite::Result<bool> {

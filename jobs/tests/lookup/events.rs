@@ -133,3 +133,24 @@ fn a_server_that_is_stopped_lets_go_who_follows() {
     let status = town.server.as_mut().unwrap().child.wait().unwrap();
     assert!(status.success(), "{status}");
 }
+
+#[test]
+fn what_people_say_about_an_alert_is_told_to_who_follows_alerts() {
+    let mut town = Town::found();
+    let (west, east) = (town.token("w", "reviewer", &["west"]), town.token("e", "viewer", &["east"]));
+    told(&town, 1, 1, "final", "west");
+    town.start(&[]);
+    town.settle(&west);
+    let (mut events, mut others) = (Events::follow(&town, &west, None), Events::follow(&town, &east, None));
+    assert_eq!((events.next().unwrap().0.as_str(), others.next().unwrap().0.as_str()), ("begin", "begin"));
+    let path = format!("/v1/alerts/{}", id(1));
+    assert_eq!(town.server().post("POST", &format!("{path}/ack"), Some(&west), "{}").0, 201);
+    let (_, alert) = events.next().unwrap();
+    assert_eq!((&alert["id"], &alert["acknowledged"]["who"], &alert["review"]), (&json!(id(1)), &json!("w"), &Value::Null));
+    assert_eq!(town.server().post("POST", &format!("{path}/review"), Some(&west), r#"{"decision":"confirmed"}"#).0, 201);
+    let (_, alert) = events.next().unwrap();
+    assert_eq!((&alert["review"]["decision"], &alert["acknowledged"]["who"]), (&json!("confirmed"), &json!("w")));
+    // The others hear of their own next alert, and of nothing before it.
+    told(&town, 2, 1, "final", "east");
+    others.expect(&id(2), 1);
+}

@@ -7,6 +7,7 @@ mod model;
 mod program;
 mod records;
 mod retention;
+mod review;
 #[allow(dead_code, reason = "used by other tests too")]
 #[path = "../running/mod.rs"]
 mod running;
