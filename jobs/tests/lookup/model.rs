@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::records::{BEGAN_MS, alert, id, journey, plate, sighting};
 use crate::town::{CAMERAS, CENTRES, Town};
 
+const GRID_MS: u64 = 100_000;
 const RULES: [&str; 3] = ["section_speed", "hotlist", "wrong_way"];
 const STATES: [&str; 3] = ["provisional", "final", "withdrawn"];
 const PLATES: [&str; 4] = ["88A12345", "29MĐ112345", "19B99999", "TM1234"];
@@ -93,8 +94,9 @@ impl Model {
 /// Something that a job could publish next.
 fn next(random: &mut Random, model: &mut Model, town: &Town) {
     let number = random.below(60);
-    let at_ms = BEGAN_MS + random.below(3_600_000);
-    let until_ms = at_ms + random.below(60_000);
+    // On a coarse grid, on which questions lie too: what is at the edge of a span comes up, as do alerts of one moment.
+    let at_ms = BEGAN_MS + random.below(36) * GRID_MS;
+    let until_ms = at_ms + random.below(4) * GRID_MS;
     let status = random.of(&STATES);
     let (topic, table) = match random.below(3) {
         0 => ("alerts", &mut model.alerts),
@@ -152,7 +154,7 @@ fn every_question_is_answered_as_the_records_say_however_often_the_server_was_ki
     let mut found = 0;
     for (token, bound) in &tokens {
         for round in 0..40 {
-            let (from, to) = (BEGAN_MS + random.below(3_600_000), BEGAN_MS + random.below(3_700_000));
+            let (from, to) = (BEGAN_MS + random.below(36) * GRID_MS, BEGAN_MS + random.below(37) * GRID_MS);
             let (from, to) = (from.min(to), from.max(to));
             let (rule, centre, state) = (random.of(&RULES), random.of(&CENTRES), random.of(&STATES));
             let asked = |field: &str, value: &str, one: u64| if one == 0 { format!("&{field}={value}") } else { String::new() };
