@@ -7,6 +7,7 @@
 //! benches/plate_join.rs  reads of 200 cameras, joined by plate and time
 //! benches/decode.rs      bytes to records
 //! benches/latency.rs     a frame to what is committed of it, under load
+//! benches/lookup.rs      a look-up by plate in a day of 200 cameras
 //! peers/                 the join from Kafka to Kafka, and the same on Apache Flink (`make peers`)
 //!
 //! race       who does the same work faster: contenders run in turn, medians and ratios are printed

@@ -23,6 +23,7 @@ pub mod dispatch;
 mod epoch;
 mod fail_point;
 pub mod flow;
+pub mod following;
 pub mod gauges;
 mod halt;
 pub mod plan;
@@ -38,6 +39,7 @@ mod simulation;
 pub mod stage;
 mod time;
 pub mod transport;
+pub mod view;
 mod worker;
 
 pub use changelog::{RowSpec, Standing};

@@ -12,6 +12,10 @@ const ADMIN: &str = "admin";
 const ALL: &[&str] = &[VIEWER, REVIEWER, HOTLIST, AUTHOR, AUDITOR, ADMIN];
 const STAFF: &[&str] = &[AUTHOR, AUDITOR, ADMIN];
 const AUTHORS: &[&str] = &[AUTHOR, ADMIN];
+/// Who sees traffic.
+const WATCH: &[&str] = &[VIEWER, REVIEWER, HOTLIST];
+/// Who may ask where a vehicle was, and see to an alert.
+const SEARCH: &[&str] = &[VIEWER, REVIEWER];
 
 /// Jobs read and write what is every centre's, so who changes one must be bound to none. The admin runs the server and sees
 /// neither vehicles nor the audit log, which is the auditor's alone.
@@ -27,6 +31,13 @@ pub static POLICY: Policy = Policy {
         rule("POST", "/v1/jobs/{job}/resume", AUTHORS, true, Trail::Change),
         rule("POST", "/v1/plan", AUTHORS, false, Trail::Nothing),
         rule("GET", "/v1/status", ALL, false, Trail::Nothing),
+        rule("GET", "/v1/vehicles/{plate}/journeys", SEARCH, false, Trail::Look),
+        rule("GET", "/v1/alerts", WATCH, false, Trail::Look),
+        rule("GET", "/v1/alerts/events", WATCH, false, Trail::Look),
+        rule("GET", "/v1/alerts/{id}", WATCH, false, Trail::Look),
+        rule("POST", "/v1/alerts/{id}/review", &[REVIEWER], false, Trail::Change),
+        rule("POST", "/v1/alerts/{id}/ack", SEARCH, false, Trail::Change),
+        rule("GET", "/v1/cameras", ALL, false, Trail::Look),
         rule("GET", "/v1/audit", &[AUDITOR], true, Trail::Look),
         rule("GET", "/v1/openapi.json", ALL, false, Trail::Nothing),
         rule("GET", "/metrics", STAFF, false, Trail::Nothing),

@@ -5,6 +5,7 @@
 //!                            ▲
 //!                       catalogue: kinds, entries, parameters
 //!
+//! lookup: committed outputs ─▶ tables ─▶ answers
 //! capture: packets ─▶ frames          perceive: frames ─▶ a pool of networks ─▶ observations
 //! still: an alert ─▶ the frames it rests on ─▶ pictures
 //! ```
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod comparison;
 pub mod dataflow;
 pub mod dispatch;
+pub mod lookup;
 #[cfg(feature = "vision")]
 pub mod perceive;
 pub mod ready;

@@ -1,10 +1,14 @@
 //! `giaolo serve` lets in whom its table names: the program itself, asked over TCP.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+#[allow(dead_code, reason = "used by other tests too")]
+mod running;
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use jobs::access::POLICY;
+use running::{Running, giaolo, text, token};
 use serde_json::Value;
 
 /// What each role may, told apart from the program's own table: operation, roles, whether bound to all centres.
@@ -20,61 +24,18 @@ const EXPECTED: &[(&str, &str, bool)] = &[
     ("stopJob", "job-author admin", true),
     ("pauseJob", "job-author admin", true),
     ("resumeJob", "job-author admin", true),
+    ("listJourneys", "viewer reviewer", false),
+    ("listAlerts", "viewer reviewer hotlist-manager", false),
+    ("getAlert", "viewer reviewer hotlist-manager", false),
+    ("reviewAlert", "reviewer", false),
+    ("acknowledgeAlert", "viewer reviewer", false),
+    ("followAlerts", "viewer reviewer hotlist-manager", false),
+    ("listCameras", "viewer reviewer hotlist-manager job-author auditor admin", false),
     ("listAudit", "auditor", true),
     ("isLive", "everybody", false),
     ("isReady", "everybody", false),
 ];
 const ROLES: [&str; 6] = ["viewer", "reviewer", "hotlist-manager", "job-author", "auditor", "admin"];
-
-fn giaolo(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_giaolo")).args(arguments).current_dir(folder).env_remove("GIAOLO_TOKEN").output().unwrap()
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn token(folder: &Path, name: &str, role: &str, bound: &[&str]) -> String {
-    let arguments = [&["access", "add", name, "--role", role, "--state", "city.jobs.db"], bound].concat();
-    let output = giaolo(folder, &arguments);
-    assert!(output.status.success(), "{}", text(&output));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// A server that is killed in the end.
-struct Running {
-    child: Child,
-    address: String,
-}
-
-impl Running {
-    fn start(folder: &Path, more: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_giaolo"));
-        command.args(["serve", "--local", "city.db", "--listen", "127.0.0.1:0"]).args(more).current_dir(folder);
-        let mut child = command.env("RUST_LOG", "off").stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = lines.find_map(|line| line.ok().filter(|line| line.contains("listening on"))).unwrap();
-        let address = line.split("://").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-
-    fn ask(&self, method: &str, path: &str, token: Option<&str>) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let bearer = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
-        write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\n{bearer}connection: close\r\ncontent-length: 2\r\n\r\nno").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
-}
 
 #[test]
 fn every_route_lets_in_every_role_that_may_and_no_other() {
@@ -86,12 +47,14 @@ fn every_route_lets_in_every_role_that_may_and_no_other() {
     let server = Running::start(folder, &["--requests-per-second", "1000"]);
     let (_, answer) = server.ask("GET", "/v1/openapi.json", Some(&tokens[0].1));
     let document: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
-    let mut seen = 0;
+    let (mut seen, mut described) = (0, BTreeSet::new());
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             let id = operation["operationId"].as_str().unwrap();
             let (_, roles, whole) = EXPECTED.iter().find(|(known, ..)| *known == id).unwrap_or_else(|| panic!("nobody says who may {id}"));
-            let (method, path) = (method.to_uppercase(), path.replace("{job}", "none"));
+            described.insert((method.to_uppercase(), path.clone()));
+            let path = path.replace("{job}", "none").replace("{plate}", "88A12345").replace("{id}", "00000000000000a1");
+            let method = method.to_uppercase();
             seen += 1;
             for (role, token) in &tokens {
                 let (status, answer) = server.ask(&method, &path, Some(token));
@@ -105,10 +68,15 @@ fn every_route_lets_in_every_role_that_may_and_no_other() {
                 assert_eq!(status != 403, may, "{role} of one centre {method} {path}: {answer}");
             }
             let (status, answer) = server.ask(&method, &path, None);
-            assert_eq!(status != 401, *roles == "everybody", "nobody {method} {path}: {answer}");
+            // Who asks without a token again and again is told to wait before he is told to bring one.
+            assert_eq!(![401, 429].contains(&status), *roles == "everybody", "nobody {method} {path}: {answer}");
         }
     }
     assert_eq!(seen, EXPECTED.len());
+    // What is allowed is described, and what is described somebody may do. `/health` is before the door.
+    described.retain(|(_, path)| !path.starts_with("/health/"));
+    let allowed = POLICY.rules.iter().map(|rule| (rule.method.to_owned(), rule.path.to_owned())).collect();
+    assert_eq!(described, allowed);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! city ──────────┐
-//! frame ─▶ observation ─▶ sighting ─▶ journey ─▶ alert ─▶ assignment
+//! frame ─▶ observation ─▶ sighting ─▶ journey ─▶ alert ─▶ assignment, acknowledgement, review
 //! signal, hotlist, patrol ───────────────┘        anything that cannot be read ─▶ rejected
 //! ```
 //!
@@ -26,6 +26,7 @@ mod patrol;
 mod plate;
 mod quantity;
 mod rejected;
+mod review;
 mod revised;
 mod sighting;
 mod signal;
@@ -45,6 +46,7 @@ pub use patrol::Patrol;
 pub use plate::{Confidence, Plate, PlateColour, PlateKey, PlateKind, PlateText};
 pub use quantity::{Duration, Length, Speed};
 pub use rejected::{Place, Reason, Rejected};
+pub use review::{Acknowledgement, Decision, Review, ReviewReason};
 pub use revised::{Revised, Status};
 pub use sighting::{Crossing, Sighting, Stay};
 pub use signal::{Signal, SignalState};

@@ -37,6 +37,15 @@ pub enum Scopes {
 }
 
 impl Grant {
+    /// Whether this part of the data may be seen.
+    #[must_use]
+    pub fn sees(&self, scope: &str) -> bool {
+        match &self.scopes {
+            Scopes::All => true,
+            Scopes::Of(scopes) => scopes.iter().any(|one| one == scope),
+        }
+    }
+
     /// Whoever asks a server without access control.
     pub(crate) fn anybody() -> Self {
         Self { name: "anybody".to_owned(), role: None, scopes: Scopes::All }

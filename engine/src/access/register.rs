@@ -179,6 +179,13 @@ impl Register {
         self.lock().prepare_cached(sql)?.query_row([name], grant).optional()
     }
 
+    /// Whether somebody has this access, unchanged.
+    pub(crate) fn holds(&self, grant: &Grant) -> rusqlite::Result<bool> {
+        let sql = "SELECT name, role, scopes FROM access WHERE name = ?1 AND revoked_ms IS NULL";
+        let found = self.lock().prepare_cached(sql)?.query_row([&grant.name], self::grant).optional()?;
+        Ok(found.as_ref() == Some(grant))
+    }
+
     /// Nothing is left half-done by a panic: changes are transactions.
     fn lock(&self) -> std::sync::MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,7 +1,6 @@
 //! Why dispatching cannot go on.
 
-use std::path::PathBuf;
-
+use crate::following::FileError;
 use crate::transport::TransportError;
 
 /// Dispatching cannot go on.
@@ -10,37 +9,9 @@ pub enum DispatchError {
     /// The topic cannot be read.
     #[error("{0}")]
     Transport(#[from] TransportError),
-    /// The state file cannot be made.
-    #[error("the state file {path:?} cannot be made")]
-    Create {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The state file cannot be opened.
-    #[error("the state file {path:?} cannot be opened")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: rusqlite::Error,
-    },
-    /// It is someone else's.
-    #[error("{path:?} is no state file of this program, or of another version of it")]
-    NotOurs {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Another process dispatches with the same state file now.
-    #[error("another process has taken over the state file {path:?}")]
-    TakenOver {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The state file cannot be read or written now.
-    #[error("the state file cannot be used: {0}")]
-    State(#[from] rusqlite::Error),
+    /// The state file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The HTTP client or its runtime cannot be made.
     #[error("the HTTP client cannot be made: {0}")]
     Client(String),
@@ -52,10 +23,8 @@ impl DispatchError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Transport(error) => error.hint.as_deref(),
-            Self::Create { .. } | Self::Open { .. } => Some("does its folder exist, and may this user write to it?"),
-            Self::NotOurs { .. } => Some("name another file; a new one is made if there is none"),
-            Self::TakenOver { .. } => Some("one process dispatches with one state file; stop the other, or use another file"),
-            Self::State(_) | Self::Client(_) => None,
+            Self::File(error) => error.hint(),
+            Self::Client(_) => None,
         }
     }
 
@@ -63,8 +32,14 @@ impl DispatchError {
     pub(super) fn passes(&self) -> bool {
         match self {
             Self::Transport(error) => error.retry,
-            Self::State(_) => true,
-            _ => false,
+            Self::File(error) => error.passes(),
+            Self::Client(_) => false,
         }
+    }
+}
+
+impl From<rusqlite::Error> for DispatchError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::File(error.into())
     }
 }

@@ -48,6 +48,7 @@ use self::outbox::Outbox as State;
 pub use self::outbox::{Listed, Outbox, Selection, Tally};
 pub use self::secret::{Secret, signatures};
 use crate::Standing;
+use crate::following::Found;
 use crate::time::wall_ms;
 use crate::transport::TopicStore;
 
@@ -229,9 +230,9 @@ impl<S: Subject> Dispatch<S> {
             return std::thread::sleep(LOOK_EVERY);
         }
         match reading.read(desk, wall_ms()) {
-            Ok(reading::Found::Something) => desk.news.notify_waiters(),
+            Ok(Found::Something) => desk.news.notify_waiters(),
             Ok(found) => {
-                if self.bounded && found == reading::Found::Nothing {
+                if self.bounded && found == Found::Nothing {
                     desk.read_all.store(true, Ordering::Relaxed);
                     desk.news.notify_waiters();
                 }

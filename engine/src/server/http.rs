@@ -291,6 +291,7 @@ fn explain(error: &ServerError) -> Response {
     failure(status, &error.to_string(), error.hint().as_deref())
 }
 
-pub(super) fn failure(status: StatusCode, error: &str, hint: Option<&str>) -> Response {
+/// An answer that is not well, as the OpenAPI document describes it.
+pub fn failure(status: StatusCode, error: &str, hint: Option<&str>) -> Response {
     (status, Json(json!({"error": error, "hint": hint, "problems": []}))).into_response()
 }

@@ -4,6 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use engine::dispatch::DispatchError;
+use engine::following::FileError;
 use engine::transport::{NewRecord, TopicStore as _};
 
 use crate::gateway::{Answer, Gateway};
@@ -87,7 +88,7 @@ fn of_two_dispatchers_the_younger_takes_over() {
     let second = watch.begin(false);
     sleep(Duration::from_millis(300));
     watch.tell("a2", 1, "provisional");
-    assert!(matches!(first.join(), Err(DispatchError::TakenOver { .. })));
+    assert!(matches!(first.join(), Err(DispatchError::File(FileError::TakenOver { .. }))));
     watch.until("delivered", 2);
     second.stop().unwrap();
     assert_eq!(gateway.requests().len(), 2);

@@ -24,8 +24,8 @@ use crate::access::POLICY;
   giaolo access list --state city.jobs.db
   giaolo access revoke lan --state city.jobs.db                               at once
 
-What roles may: viewer and reviewer see jobs, and later what concerns their centres; job-author and admin submit and stop
-jobs, and must be bound to all centres for that; the auditor alone reads the audit log.")]
+What roles may: viewer and reviewer see alerts, vehicles and cameras of their centres, hotlist-manager alerts and cameras;
+job-author and admin submit and stop jobs, and must be bound to all centres for that; the auditor alone reads the audit log.")]
 pub(super) struct Access {
     #[command(subcommand)]
     command: Command,

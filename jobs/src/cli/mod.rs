@@ -6,6 +6,7 @@
 //! run      run · feed · topics · tail · demo
 //! serve    serve ◀── submit · plan · diff · replace · pause · resume · stop · list · status
 //! tell     dispatch ◀── deliveries
+//! look     alerts · lookup · cameras         decide   review · ack
 //! guard    access · audit
 //! ```
 //!
@@ -27,11 +28,14 @@ mod film;
 mod graph;
 mod job;
 mod log;
+mod lookup;
+mod moment;
 #[cfg(feature = "vision")]
 mod perceive;
 mod processes;
 mod progress;
 mod remote;
+mod review;
 mod run;
 mod schema;
 mod serve;
@@ -96,6 +100,11 @@ enum Command {
     Status(submit::Status),
     Dispatch(dispatch::Dispatch),
     Deliveries(deliveries::Deliveries),
+    Alerts(lookup::Alerts),
+    Lookup(lookup::Lookup),
+    Cameras(lookup::Cameras),
+    Review(review::Review),
+    Ack(review::Ack),
     Access(access::Access),
     Audit(audit::Audit),
 }
@@ -136,6 +145,11 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Dispatch(command) => command.run(),
         Command::Deliveries(command) => command.run(),
+        Command::Alerts(command) => command.run(),
+        Command::Lookup(command) => command.run(),
+        Command::Cameras(command) => command.run(),
+        Command::Review(command) => command.run(),
+        Command::Ack(command) => command.run(),
         Command::Access(command) => command.run(),
         Command::Audit(command) => command.run(),
     };

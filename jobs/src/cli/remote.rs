@@ -1,5 +1,6 @@
 //! A server that runs somewhere: where it is, and how it is asked.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,6 +35,14 @@ pub(super) struct Remote {
     pub(super) json: bool,
 }
 
+/// A server-sent event.
+#[derive(Debug, Default)]
+pub(super) struct ServerEvent {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) data: Value,
+}
+
 /// What is asked.
 pub(super) enum Ask<'a> {
     Get,
@@ -49,7 +58,54 @@ impl Remote {
 
     /// Asks the server; an answer that is not well becomes the error it tells.
     pub(super) fn ask(&self, ask: &Ask<'_>, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
-        let mut config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).max_redirects(0);
+        let (agent, url) = (self.agent(Some(PATIENCE))?, self.url(path));
+        let query = query.iter().copied();
+        let answer = match ask {
+            Ask::Get => agent.get(&url).query_pairs(query).call(),
+            Ask::Delete => agent.delete(&url).query_pairs(query).call(),
+            Ask::Post(text) => agent.post(&url).query_pairs(query).content_type("application/yaml").send(*text),
+        };
+        self.read(answer.map_err(|error| self.unreachable(&error))?)
+    }
+
+    /// Hands on events as they come, until the server ends it.
+    pub(super) fn follow(
+        &self,
+        path: &str,
+        after: Option<&str>,
+        take: &mut dyn FnMut(&ServerEvent) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut request = self.agent(None)?.get(self.url(path));
+        if let Some(after) = after {
+            request = request.header("last-event-id", after);
+        }
+        let answer = request.call().map_err(|error| self.unreachable(&error))?;
+        if !answer.status().is_success() {
+            return self.read(answer).map(drop);
+        }
+        let mut event = ServerEvent::default();
+        for line in BufReader::new(answer.into_body().into_reader()).lines() {
+            // A connection that is cut is as good as one that was ended.
+            let Ok(line) = line else { break };
+            match line.split_once(": ") {
+                Some(("id", id)) => id.clone_into(&mut event.id),
+                Some(("event", name)) => name.clone_into(&mut event.name),
+                Some(("data", data)) => event.data = serde_json::from_str(data)?,
+                None if line.is_empty() && !event.name.is_empty() => take(&std::mem::take(&mut event))?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn url(&self, path: &str) -> String {
+        let scheme = if self.ca.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.server)
+    }
+
+    /// What asks; it gives up after so long.
+    fn agent(&self, patience: Option<Duration>) -> anyhow::Result<ureq::Agent> {
+        let mut config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(patience).max_redirects(0);
         if let Some(ca) = &self.ca {
             config = config.tls_config(trusting(ca)?);
         }
@@ -61,21 +117,23 @@ impl Remote {
             );
             config = config.middleware(Bearer(bearer(&token)?));
         }
-        let scheme = if self.ca.is_some() { "https" } else { "http" };
-        let (agent, url) = (ureq::Agent::new_with_config(config.build()), format!("{scheme}://{}{path}", self.server));
-        let query = query.iter().copied();
-        let answer = match ask {
-            Ask::Get => agent.get(&url).query_pairs(query).call(),
-            Ask::Delete => agent.delete(&url).query_pairs(query).call(),
-            Ask::Post(text) => agent.post(&url).query_pairs(query).content_type("application/yaml").send(*text),
-        };
-        let mut answer = answer.map_err(|error| {
-            anyhow!("no server answers at {}: {error} (hint: start one with `giaolo serve`, or name another with --server)", self.server)
-        })?;
+        Ok(ureq::Agent::new_with_config(config.build()))
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> anyhow::Error {
+        anyhow!("no server answers at {}: {error} (hint: start one with `giaolo serve`, or name another with --server)", self.server)
+    }
+
+    fn read(&self, mut answer: Response<Body>) -> anyhow::Result<Value> {
         let well = answer.status().is_success();
-        let value: Value =
-            answer.body_mut().read_json().map_err(|error| anyhow!("what answers at {} is not giaolo: {error}", self.server))?;
-        if well { Ok(value) } else { bail!(explain(&value)) }
+        let text = answer.body_mut().read_to_string().map_err(|error| self.unreachable(&error))?;
+        match serde_json::from_str(&text) {
+            Ok(value) if well => Ok(value),
+            Ok(value) => bail!(explain(&value)),
+            // What is wrong with a parameter is told in plain text.
+            Err(_) if answer.status().is_client_error() => bail!("{}", text.trim()),
+            Err(error) => bail!("what answers at {} is not giaolo: {error}", self.server),
+        }
     }
 
     /// The token: never an argument, which everybody on the machine could see.
@@ -87,6 +145,12 @@ impl Remote {
         };
         Ok(token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()))
     }
+}
+
+/// A part of a path, with what has a meaning there written otherwise.
+pub(super) fn encoded(part: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    part.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Whether an address is on this machine.

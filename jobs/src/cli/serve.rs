@@ -17,6 +17,7 @@ use super::run::read_city;
 use super::store::{Store, as_transport};
 use super::{Outcome, job};
 use crate::access::POLICY;
+use crate::lookup::{self, Retention};
 use crate::shared::{TrafficHost, identity};
 
 /// Run jobs that come and go
@@ -73,6 +74,13 @@ pub(super) struct Serve {
     /// The server's name; of two servers of one name on one store the younger takes over
     #[arg(long, value_name = "NAME", default_value = "giaolo")]
     name: String,
+    /// The file from which look-ups are answered; it is made anew if there is none [default: beside the store in one file, else
+    /// giaolo-view.db]
+    #[arg(long, value_name = "FILE")]
+    view: Option<PathBuf>,
+    /// How long journeys and sightings on which no alert rests can be looked up, days
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_650))]
+    keep_days: u64,
     /// How long what jobs share is remembered for jobs that come, minutes
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     remember: u64,
@@ -84,7 +92,7 @@ impl Serve {
         let cluster = self.processes.join(format!("remembering {} min", self.remember))?;
         let definition = format!("server {}", identity(city.as_deref()));
         let settings = Settings { workers: usize::from(self.workers), cluster, ..Settings::default() };
-        let host = TrafficHost { city, remember_ms: self.remember * 60_000 };
+        let host = TrafficHost { city: city.clone(), remember_ms: self.remember * 60_000 };
         if settings.cluster.as_ref().is_some_and(|cluster| !cluster.leads()) {
             let (host, stop) = (Arc::new(host), job::stop_on_signals()?);
             Follower::of_server(self.name.clone(), definition, host, settings, stop).run().map_err(job::explain_failure)?;
@@ -101,15 +109,24 @@ impl Serve {
             stop: job::stop_on_signals()?,
         };
         let server = Server::open(config, Arc::new(host)).map_err(super::store::explain)?;
-        let door = self.door()?;
+        let view = self.view.clone().unwrap_or_else(|| self.store.beside("view"));
+        let retention = Retention { kept_ms: self.keep_days * 86_400_000 };
+        let (routes, following) = lookup::begin(&view, store, city.as_deref(), retention).map_err(|error| {
+            let hint = error.hint().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
+            anyhow!("{error}{hint}")
+        })?;
+        let door = Door { more: Some(routes), ..self.door()? };
         let scheme = if door.tls.is_some() { "https" } else { "http" };
         let bound = listen(server.clone(), door).map_err(|error| {
             let hint = error.hint().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
             anyhow!("{error}{hint}")
         })?;
         writeln!(std::io::stderr(), "giaolo: listening on {scheme}://{} (Ctrl-C stops; what was read is committed first)", bound.address)?;
-        server.run().map_err(job::explain_failure)?;
+        let outcome = server.run();
+        // Who follows alerts is let go first: the door closes when nobody is under way any more.
+        drop(following);
         drop(bound);
+        outcome.map_err(job::explain_failure)?;
         Ok(Outcome::Well)
     }
 

@@ -173,7 +173,8 @@ fn show(remote: &Remote, answer: &Value, people: fn(&Value) -> String) -> anyhow
     Ok(Outcome::Well)
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+/// A field that is text.
+pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
 }
 

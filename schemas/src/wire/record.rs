@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Plate, Rejected, Revised, Sighting, Signal,
+    Acknowledgement, Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Plate, Rejected, Review,
+    Revised, Sighting, Signal,
 };
 
 /// A record that may stand on the wire.
@@ -55,6 +56,8 @@ records! {
     // 10 to 13 are left out: JSON may begin with them, for they are white space.
     Frame = 14 "frame", 1, Frame::check;
     CaptureHealth = 15 "capture health", 1, |_| Ok(());
+    Review = 16 "review", 1, Review::check;
+    Acknowledgement = 17 "acknowledgement", 1, |_| Ok(());
     Assignment = 18 "assignment", 1, check_assignment;
 }
 

@@ -3,7 +3,7 @@
 use schemas::{
     Codec, Frame, HotlistEntry, Journey, Name, Observation, Patrol,
     Reason::{Invalid, Unreadable},
-    Revised, Sighting, Signal,
+    Review, Revised, Sighting, Signal,
     wire::{Format, Record},
 };
 
@@ -185,4 +185,23 @@ fn frames_that_cannot_be_are_invalid() {
     refused::<Frame>(Format::Json, text("\"AAA\""), Invalid, "base64");
     refused::<Frame>(Format::Json, text("[1,2]"), Invalid, "bytes in base64");
     refused::<Frame>(Format::Json, text("\"AAAA\"").replace("mjpeg", "vp9"), Invalid, "unknown variant `vp9`");
+}
+
+#[test]
+fn a_review_says_why_it_rejects() {
+    for (decision, rest, detail) in [
+        ("rejected", "", "needs a reason"),
+        ("confirmed", r#","reason":"escort""#, "is for a rejected alert"),
+        ("rejected", r#","reason":"other","note":" ""#, "needs a note"),
+        ("rejected", r#","reason":"mood""#, "unknown variant"),
+        ("maybe", "", "unknown variant"),
+    ] {
+        let review = format!(r#"{{"alert":"00000000000000a1","revision":1,"decision":"{decision}","who":"lan","at_ms":1{rest}}}"#);
+        refused::<Review>(Format::Json, &review, Invalid, detail);
+    }
+    let long = format!(
+        r#"{{"alert":"00000000000000a1","revision":1,"decision":"confirmed","who":"lan","at_ms":1,"note":"{}"}}"#,
+        "n".repeat(2_001)
+    );
+    refused::<Review>(Format::Json, &long, Invalid, "2001 bytes long");
 }

@@ -2,9 +2,10 @@
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use schemas::{
-    Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Evidence, Frame, Ground,
-    HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox, Plate, PlateColour,
-    PlateKind, PlateText, Quantities, Reason, Rejected, Revised, Section, Sighting, Signal, SignalState, Status, Stay, Zone, ZoneKind,
+    Acknowledgement, Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Decision,
+    Evidence, Frame, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox,
+    Plate, PlateColour, PlateKind, PlateText, Quantities, Reason, Rejected, Review, ReviewReason, Revised, Section, Sighting, Signal,
+    SignalState, Status, Stay, Zone, ZoneKind,
 };
 
 /// A record of its type, at random.
@@ -95,6 +96,17 @@ generate! {
     Reason = select(vec![Reason::Unreadable, Reason::Invalid, Reason::Late, Reason::Future, Reason::Duplicate]);
     Rejected = (Name::any(), any::<u32>(), any::<u64>(), Reason::any(), any::<String>(), any::<Option<String>>(), any::<Option<String>>())
         .prop_map(|(topic, partition, offset, reason, detail, record, record_base64)| Rejected { topic, partition, offset, reason, detail, record, record_base64 });
+    ReviewReason = select(vec![
+        ReviewReason::WrongPlate, ReviewReason::WrongVehicle, ReviewReason::WrongMeasurement, ReviewReason::BrokenSignal, ReviewReason::Directed,
+        ReviewReason::Emergency, ReviewReason::Escort, ReviewReason::Allowed, ReviewReason::Other,
+    ]);
+    Review = (Id::any(), any::<u32>(), option::of(ReviewReason::any()), "[a-zĐ ]{0,40}", any::<String>(), any::<u64>())
+        .prop_map(|(alert, revision, reason, note, who, at_ms)| {
+            let decision = if reason.is_some() { Decision::Rejected } else { Decision::Confirmed };
+            Review { alert, revision, decision, reason, note: note + "!", who, at_ms }
+        });
+    Acknowledgement = (Id::any(), any::<u32>(), any::<String>(), any::<u64>())
+        .prop_map(|(alert, revision, who, at_ms)| Acknowledgement { alert, revision, who, at_ms });
     Status = select(vec![Status::Provisional, Status::Final, Status::Withdrawn]);
     Ground = (Pixel::any(), any::<[i32; 2]>()).prop_map(|(pixel, cm)| Ground { pixel, cm });
     Lane = (any::<u32>(), any::<i32>(), any::<i32>(), option::of(Name::any())).prop_map(|(id, from_x, to_x, head)| Lane { id, from_x, to_x, head });

@@ -3,9 +3,10 @@
 use std::fmt::Debug;
 
 use schemas::{
-    Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Evidence, Frame, Ground,
-    HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox, Plate, PlateColour,
-    PlateKind, Quantities, Reason, Rejected, Revised, Section, Sighting, Signal, SignalState, Status, Stay, Zone, ZoneKind,
+    Acknowledgement, Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Decision,
+    Evidence, Frame, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox,
+    Plate, PlateColour, PlateKind, Quantities, Reason, Rejected, Review, ReviewReason, Revised, Section, Sighting, Signal, SignalState,
+    Status, Stay, Zone, ZoneKind,
     wire::{Format, Record},
 };
 
@@ -192,4 +193,12 @@ fn unknown_words_and_numbers_are_other() {
     assert_eq!((read.objects[0].class, read.objects[0].body), (Class::Other, Some(Body::Other)));
     let bytes = b"\x02\x01\x01c\x01\x01\x01\x63\x01\x00\x00\x02\x02\x00\x01\x64\x00\x00";
     assert_eq!(Format::Bincode.decode::<Observation>(bytes).unwrap(), read);
+}
+
+#[test]
+fn what_people_do_about_an_alert() {
+    let (alert, who, at_ms) = (Id(0xfedc_ba98_7654_3210), "lan".to_owned(), NOON_MS);
+    hold("acknowledgement", &Acknowledgement { alert, revision: 1, who: who.clone(), at_ms });
+    let (decision, reason, note) = (Decision::Rejected, Some(ReviewReason::BrokenSignal), "Đèn hỏng".to_owned());
+    hold("review", &Review { alert, revision: 2, decision, reason, note, who, at_ms });
 }

@@ -2,7 +2,8 @@
 
 use schemars::JsonSchema;
 use schemas::{
-    Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Revised, Sighting, Signal,
+    Acknowledgement, Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Review, Revised,
+    Sighting, Signal,
 };
 
 use crate::hold_against;
@@ -30,4 +31,10 @@ fn schemas_of_outputs_are_the_codes() {
     publish::<Revised<Alert>>("alert");
     publish::<Revised<Assignment>>("assignment");
     publish::<Rejected>("rejected");
+}
+
+#[test]
+fn schemas_of_what_people_do_are_the_codes() {
+    publish::<Review>("review");
+    publish::<Acknowledgement>("acknowledgement");
 }

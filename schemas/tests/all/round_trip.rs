@@ -4,7 +4,8 @@ use std::fmt::Debug;
 
 use proptest::{prelude::*, sample::Index};
 use schemas::{
-    Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Revised, Sighting, Signal,
+    Acknowledgement, Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Review, Revised,
+    Sighting, Signal,
     wire::{Format, Record},
 };
 
@@ -91,6 +92,8 @@ every_record! {
     alert: Alert,
     assignment: Assignment,
     rejected: Rejected,
+    review: Review,
+    acknowledgement: Acknowledgement,
     revised_sighting: Revised<Sighting>,
     revised_journey: Revised<Journey>,
     revised_alert: Revised<Alert>,

@@ -53,7 +53,7 @@ impl Outbox {
             "SELECT endpoint, id, revision, kind, state, reason, attempts, arrived_ms, changed_ms FROM deliveries
             WHERE {SELECTED} ORDER BY sequence DESC LIMIT ?4"
         );
-        let mut statement = self.connection.prepare(&sql)?;
+        let mut statement = self.connection().prepare(&sql)?;
         let rows = statement.query_map(params![selection.endpoint, selection.state, selection.id, most], |row| {
             let moment = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
             Ok(Listed {
@@ -94,7 +94,7 @@ impl Outbox {
     /// # Errors
     /// The file cannot be read.
     pub fn disabled_endpoints(&self) -> Result<Vec<(String, u64, String)>, DispatchError> {
-        let mut statement = self.connection.prepare("SELECT name, disabled_ms, reason FROM endpoints ORDER BY name")?;
+        let mut statement = self.connection().prepare("SELECT name, disabled_ms, reason FROM endpoints ORDER BY name")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

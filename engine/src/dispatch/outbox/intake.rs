@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{Outbox, Tally, signed};
 use crate::dispatch::{DispatchError, Kind, Notice};
+use crate::following::StateFile;
 
 /// A revision for an endpoint.
 pub(in crate::dispatch) struct Entry<'a> {
@@ -50,8 +51,7 @@ impl Outbox {
                 let given_up = keep_newest(transaction, endpoint, *most, now_ms)?;
                 tallies.entry((*endpoint).to_owned()).or_default().dead += given_up;
             }
-            let position = "INSERT INTO positions VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset";
-            transaction.prepare_cached(position)?.execute(params![topic, partition, signed(next_offset)])
+            StateFile::advance(transaction, topic, partition, next_offset)
         })?;
         self.tallies = tallies;
         Ok(())

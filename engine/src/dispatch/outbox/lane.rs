@@ -39,7 +39,7 @@ impl Outbox {
             ORDER BY sequence LIMIT 1";
         let now = signed(now_ms);
         // Asked without a transaction first: most of the time there is nothing.
-        if self.connection.prepare_cached(DUE)?.query_one(params![endpoint, now], |_| Ok(())).optional()?.is_none() {
+        if self.connection().prepare_cached(DUE)?.query_one(params![endpoint, now], |_| Ok(())).optional()?.is_none() {
             return Ok(None);
         }
         self.change(|transaction| {
@@ -104,7 +104,7 @@ impl Outbox {
     /// Gives up what is too old to be sent; returns how much that was.
     pub(in crate::dispatch) fn expire(&mut self, endpoint: &str, now_ms: u64) -> Result<usize, DispatchError> {
         let due = "SELECT 1 FROM deliveries WHERE endpoint = ?1 AND state = 'pending' AND deadline_ms <= ?2";
-        if !self.connection.prepare_cached(due)?.exists(params![endpoint, signed(now_ms)])? {
+        if !self.connection().prepare_cached(due)?.exists(params![endpoint, signed(now_ms)])? {
             return Ok(0);
         }
         let expired = self.change(|transaction| {
@@ -127,7 +127,7 @@ impl Outbox {
 
     /// Why an endpoint is disabled, if it is.
     pub(in crate::dispatch) fn disabled(&self, endpoint: &str) -> Result<Option<String>, DispatchError> {
-        let mut statement = self.connection.prepare_cached("SELECT reason FROM endpoints WHERE name = ?1")?;
+        let mut statement = self.connection().prepare_cached("SELECT reason FROM endpoints WHERE name = ?1")?;
         Ok(statement.query_one([endpoint], |row| row.get(0)).optional()?)
     }
 }

@@ -47,7 +47,26 @@ enum Asker {
 
 /// What a handler tells of what it did, for the audit log: goes into its response's extensions.
 #[derive(Clone, Debug)]
-pub(in crate::server) struct Told(pub(in crate::server) String);
+pub struct Told(pub String);
+
+/// What let a request in: an `Extension` of it, for handlers whose answer takes a while.
+#[derive(Clone)]
+pub struct Pass {
+    guard: Guard,
+    grant: Grant,
+}
+
+impl Pass {
+    /// Whether who asked may still see the same as when he asked. Looks into the state file.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let held = match self.grant.role {
+            Some(_) => self.guard.0.register.holds(&self.grant),
+            None => self.guard.is_closed().map(|closed| !closed),
+        };
+        held.unwrap_or(false)
+    }
+}
 
 /// Why a request is not let in.
 enum Refusal {
@@ -246,6 +265,7 @@ pub(in crate::server) async fn guard(
     if rule.trail == Trail::Change && !trace.write("asked".to_owned()).await {
         return untraced();
     }
+    request.extensions_mut().insert(Pass { guard, grant: grant.clone() });
     request.extensions_mut().insert(grant);
     let response = next.run(request).await;
     let told = response.extensions().get::<Told>().map(|told| format!(" {}", told.0)).unwrap_or_default();

@@ -17,7 +17,8 @@ use std::path::Path;
 
 use axum::Router;
 
-pub(super) use self::guard::{Guard, Told, guard};
+pub(super) use self::guard::{Guard, guard};
+pub use self::guard::{Pass, Told};
 pub(super) use self::tls::{Listener, Peer};
 pub use self::tls::{Tls, TlsError};
 use crate::access::{AccessError, Policy};
@@ -54,7 +55,8 @@ impl Default for Pace {
     }
 }
 
-/// Routes beside the engine's own. Their requests carry an `Extension` of the [`Grant`](crate::access::Grant).
+/// Routes beside the engine's own. Their requests carry an `Extension` of the [`Grant`](crate::access::Grant), and of the [`Pass`];
+/// their answers may carry what they [`Told`].
 pub struct Extension {
     /// The routes.
     pub routes: Router,

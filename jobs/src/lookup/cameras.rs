@@ -1,0 +1,55 @@
+//! How the cameras are.
+
+use std::collections::BTreeMap;
+
+use engine::access::Grant;
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use schemas::{Alert, Name, Revised};
+use serde_json::{Value, json};
+
+use super::sight::Sight;
+
+/// What is known of a camera.
+#[derive(Default)]
+struct Known {
+    seen_ms: Option<u64>,
+    lag_ms: Option<u64>,
+    capture: Option<String>,
+}
+
+/// The cameras of the map, and those that were seen without being on it, by name.
+pub(super) fn list(connection: &Connection, sight: &Sight, grant: &Grant) -> rusqlite::Result<Vec<Value>> {
+    let mut cameras: BTreeMap<Name, Known> = sight.cameras().map(|(camera, _)| (camera, Known::default())).collect();
+    let ms = |row: &Row<'_>, column| row.get::<_, Option<i64>>(column).map(|ms| ms.map(i64::cast_unsigned));
+    let mut statement = connection.prepare_cached("SELECT camera, seen_ms, lag_ms, capture FROM cameras")?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, Known { seen_ms: ms(row, 1)?, lag_ms: ms(row, 2)?, capture: row.get(3)? })))?;
+    for row in rows {
+        let (camera, known) = row?;
+        if let Ok(camera) = camera.parse() {
+            cameras.insert(camera, known);
+        }
+    }
+    let mut shown = Vec::new();
+    for (camera, known) in cameras.into_iter().filter(|(camera, _)| sight.shows(grant, *camera)) {
+        let silent = silent_since(connection, camera, known.seen_ms)?;
+        let capture: Option<Value> = known.capture.and_then(|text| serde_json::from_str(&text).ok());
+        shown.push(json!({
+            "camera": camera, "centre": sight.centre(camera), "seen_ms": known.seen_ms, "lag_ms": known.lag_ms,
+            "silent": silent.is_some(), "silent_since_ms": silent, "capture": capture,
+        }));
+    }
+    Ok(shown)
+}
+
+/// Since when a camera is silent: `camera_silent` says so, its silence has not ended, and nothing was seen by it since.
+fn silent_since(connection: &Connection, camera: Name, seen_ms: Option<u64>) -> rusqlite::Result<Option<u64>> {
+    let newest = "SELECT row FROM alert_cameras JOIN alerts ON id = alert
+        WHERE camera = ?1 AND alert_cameras.rule = 'camera_silent' AND status <> 'withdrawn' ORDER BY alert_cameras.at_ms DESC LIMIT 1";
+    let text: Option<String> = connection.prepare_cached(newest)?.query_row([camera.as_str()], |row| row.get(0)).optional()?;
+    let Some(alert) = text.and_then(|text| serde_json::from_str::<Revised<Alert>>(&text).ok()) else { return Ok(None) };
+    let last_frame_ms = alert.row.evidence.first().map_or(alert.row.at_ms, |evidence| evidence.at_ms);
+    // While it lasts the alert tells the limit; once the camera is back, how long it was.
+    let lasts = alert.row.measured.get("silent_ms") == alert.row.limit.get("silent_ms");
+    Ok((lasts && seen_ms.is_none_or(|seen| seen <= last_frame_ms)).then_some(last_frame_ms))
+}

@@ -1,0 +1,285 @@
+//! The routes of look-ups. What is asked is checked here; who may ask, and the trace of it, is the business of the server's door.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use engine::access::Grant;
+use engine::server::{Told, failure};
+use engine::transport::TopicStore;
+use engine::view::{View, ViewError};
+use rusqlite::Connection;
+use schemas::{Id, Name, PlateText, Status};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::alerts::{self, Wanted};
+use super::sight::Sight;
+use super::{cameras, events, intake, journeys, review};
+
+/// Alerts or journeys in one answer, unless fewer are asked for.
+const ROWS: u32 = 100;
+const ROWS_MOST: u32 = 1_000;
+/// The longest reason or case, bytes.
+const PURPOSE_MOST: usize = 500;
+
+/// Where questions are answered. Clones are the same desk.
+#[derive(Clone)]
+pub(super) struct Desk(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) view: View,
+    pub(super) sight: Sight,
+    /// Where what people say about alerts is written.
+    pub(super) store: Arc<dyn TopicStore>,
+    /// How many may follow alerts at once.
+    pub(super) streams: Arc<Semaphore>,
+}
+
+impl std::ops::Deref for Desk {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Desk {
+    pub(super) fn new(view: View, sight: Sight, store: Arc<dyn TopicStore>) -> Self {
+        Self(Arc::new(Inner { view, sight, store, streams: Arc::new(Semaphore::new(events::STREAMS_MOST)) }))
+    }
+
+    /// Answers a question about the view, beside the thread that serves.
+    pub(super) async fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection, &Sight) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, Response> {
+        let desk = self.clone();
+        match tokio::task::spawn_blocking(move || desk.view.ask(|connection| question(connection, &desk.sight))).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(unavailable(&error)),
+            Err(_) => Err(failure(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug: the question panicked", Some("the log says where"))),
+        }
+    }
+}
+
+fn unavailable(error: &ViewError) -> Response {
+    tracing::error!(%error, "look-ups cannot be answered");
+    let hint = match error {
+        ViewError::Fault(_) => "the server's log says why; the view's file can be deleted, and is made anew when the server starts",
+        ViewError::State(_) => "is the disk full? The server's log says more",
+    };
+    failure(StatusCode::SERVICE_UNAVAILABLE, "look-ups cannot be answered now", Some(hint))
+}
+
+pub(super) fn routes(desk: Desk) -> Router {
+    Router::new()
+        .route("/v1/vehicles/{plate}/journeys", get(list_journeys))
+        .route("/v1/alerts", get(list_alerts))
+        .route("/v1/alerts/events", get(events::follow))
+        .route("/v1/alerts/{id}", get(one_alert))
+        .route("/v1/alerts/{id}/review", post(review::review))
+        .route("/v1/alerts/{id}/ack", post(review::acknowledge))
+        .route("/v1/cameras", get(list_cameras))
+        .with_state(desk)
+}
+
+/// Why something is asked: for the audit log, which reads it from the request itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Journeys {
+    from: u64,
+    to: Option<u64>,
+    limit: Option<u32>,
+    reason: Option<String>,
+    case: Option<String>,
+}
+
+async fn list_journeys(
+    State(desk): State<Desk>,
+    Extension(grant): Extension<Grant>,
+    Path(plate): Path<String>,
+    Query(asked): Query<Journeys>,
+) -> Response {
+    let checked = purpose("reason", asked.reason.as_deref())
+        .and_then(|()| purpose("case", asked.case.as_deref()))
+        .and_then(|()| span(asked.from, asked.to))
+        .and_then(|span| Ok((normalised(&plate)?, span)));
+    let (plate, span) = match checked {
+        Ok(checked) => checked,
+        Err(refusal) => return refusal.into(),
+    };
+    let limit = rows(asked.limit);
+    let answer = desk.ask(move |connection, sight| journeys::list(connection, sight, &grant, plate, span, limit)).await;
+    match answer {
+        Ok((journeys, more)) => {
+            let told = format!("plate {plate}, {} journeys", journeys.len());
+            tell(told, json!({"plate": plate, "journeys": journeys, "more": more, "behind_ms": desk.view.behind_ms()}))
+        }
+        Err(response) => response,
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Alerts {
+    from: u64,
+    to: Option<u64>,
+    rule: Option<String>,
+    centre: Option<String>,
+    camera: Option<String>,
+    state: Option<Status>,
+    review: Option<Reviewed>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+    #[allow(dead_code, reason = "for the audit log, which reads it from the request itself")]
+    reason: Option<String>,
+    #[allow(dead_code, reason = "likewise")]
+    case: Option<String>,
+}
+
+/// What was decided of an alert.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Reviewed {
+    Confirmed,
+    Rejected,
+    None,
+}
+
+impl Reviewed {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Rejected => "rejected",
+            Self::None => "none",
+        }
+    }
+}
+
+impl Alerts {
+    fn wanted(self) -> Result<Wanted, BadRequest> {
+        let (from_ms, until_ms) = span(self.from, self.to)?;
+        let camera =
+            self.camera.map(|camera| camera.parse::<Name>().map_err(|error| bad("no camera has such a name", error))).transpose()?;
+        let cursor = self.cursor.map(|text| text.parse().map_err(|error| bad("the cursor cannot be used", error))).transpose()?;
+        let (rule, centre, status, limit) = (self.rule, self.centre, self.state.map(intake::name), rows(self.limit));
+        let review = self.review.map(Reviewed::name);
+        Ok(Wanted { from_ms, until_ms: Some(until_ms), rule, centre, camera, status, review, cursor, limit })
+    }
+}
+
+async fn list_alerts(State(desk): State<Desk>, Extension(grant): Extension<Grant>, Query(asked): Query<Alerts>) -> Response {
+    let wanted = match asked.wanted() {
+        Ok(wanted) => wanted,
+        Err(refusal) => return refusal.into(),
+    };
+    match desk.ask(move |connection, sight| alerts::list(connection, sight, &grant, &wanted)).await {
+        Ok(page) => {
+            let next = page.next.map(|cursor| cursor.to_string());
+            let told = format!("{} alerts", page.alerts.len());
+            tell(told, json!({"alerts": page.alerts, "next": next, "behind_ms": desk.view.behind_ms()}))
+        }
+        Err(response) => response,
+    }
+}
+
+/// A request that names nothing more than why.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(dead_code, reason = "for the audit log, which reads it from the request itself")]
+pub(super) struct Purpose {
+    reason: Option<String>,
+    case: Option<String>,
+}
+
+async fn one_alert(
+    State(desk): State<Desk>,
+    Extension(grant): Extension<Grant>,
+    Path(id): Path<String>,
+    Query(_): Query<Purpose>,
+) -> Response {
+    let found = match id.parse::<Id>() {
+        Ok(id) => desk.ask(move |connection, sight| alerts::one(connection, sight, &grant, id)).await,
+        Err(_) => Ok(None),
+    };
+    match found {
+        Ok(Some(alert)) => Json(alert).into_response(),
+        Ok(None) => no_such_alert(),
+        Err(response) => response,
+    }
+}
+
+/// The same answer whether there is none or it is another centre's.
+pub(super) fn no_such_alert() -> Response {
+    failure(StatusCode::NOT_FOUND, "there is no such alert, or it is another centre's", Some("GET /v1/alerts lists them"))
+}
+
+async fn list_cameras(State(desk): State<Desk>, Extension(grant): Extension<Grant>, Query(_): Query<Purpose>) -> Response {
+    match desk.ask(move |connection, sight| cameras::list(connection, sight, &grant)).await {
+        Ok(cameras) => tell(format!("{} cameras", cameras.len()), json!({"cameras": cameras, "behind_ms": desk.view.behind_ms()})),
+        Err(response) => response,
+    }
+}
+
+/// An answer, and what the audit log is told of it.
+fn tell(told: String, answer: Value) -> Response {
+    let mut response = Json(answer).into_response();
+    response.extensions_mut().insert(Told(told));
+    response
+}
+
+/// What is wrong with a request, and what to do about it.
+pub(super) struct BadRequest {
+    error: String,
+    hint: String,
+}
+
+pub(super) fn bad(error: impl Into<String>, hint: impl std::fmt::Display) -> BadRequest {
+    BadRequest { error: error.into(), hint: hint.to_string() }
+}
+
+impl From<BadRequest> for Response {
+    fn from(bad: BadRequest) -> Self {
+        failure(StatusCode::BAD_REQUEST, &bad.error, Some(&bad.hint))
+    }
+}
+
+/// A reason and a case must be given, and are short.
+fn purpose(name: &str, given: Option<&str>) -> Result<(), BadRequest> {
+    let length = given.map_or(0, |text| text.trim().len());
+    if (1..=PURPOSE_MOST).contains(&length) {
+        return Ok(());
+    }
+    let hint = "who asks for a plate says why, and for which case: ?reason=hit-and-run&case=2026-0117; both are in the audit log";
+    Err(match length {
+        0 => bad(format!("a {name} is needed"), hint),
+        _ => bad(format!("the {name} is {length} bytes long; at most {PURPOSE_MOST} are allowed"), hint),
+    })
+}
+
+fn normalised(plate: &str) -> Result<PlateText, BadRequest> {
+    let hint = "letters and digits, such as 88A-123.45; spaces, dots and hyphens do not matter";
+    match plate.parse::<PlateText>() {
+        Ok(plate) if !plate.is_empty() => Ok(plate),
+        Ok(_) => Err(bad("the plate is empty", hint)),
+        Err(why) => Err(bad(format!("the plate {why}"), hint)),
+    }
+}
+
+/// A span of time, both ends included; without an end it has none.
+fn span(from_ms: u64, until_ms: Option<u64>) -> Result<(u64, u64), BadRequest> {
+    let until_ms = until_ms.unwrap_or(u64::MAX);
+    if from_ms > until_ms {
+        return Err(bad("`to` is before `from`", "both are milliseconds since the epoch"));
+    }
+    Ok((from_ms, until_ms))
+}
+
+fn rows(limit: Option<u32>) -> u32 {
+    limit.unwrap_or(ROWS).clamp(1, ROWS_MOST)
+}

@@ -1,0 +1,78 @@
+//! The journeys of a plate.
+
+use engine::access::{Grant, Scopes};
+use rusqlite::{Connection, params};
+use schemas::{Id, Journey, PlateText, Revised};
+use serde_json::{Value, json};
+
+use super::alerts::{parsed, span};
+use super::intake::signed;
+use super::sight::Sight;
+
+/// A vehicle's way past cameras.
+struct Part {
+    value: Value,
+    /// When; not known where the job publishes no sightings, or they were deleted.
+    span: Option<(u64, u64)>,
+}
+
+/// The journeys of vehicles with this text on their plate that overlap a span of time, oldest first, and whether there are more
+/// than so many. The same text on another kind of plate is another vehicle: each says which it is.
+///
+/// Who is bound to centres sees the parts before their cameras, as if there were no others: neither the journey's own span and
+/// revision, nor how sure it is, for all of these change with what other centres see.
+pub(super) fn list(
+    connection: &Connection,
+    sight: &Sight,
+    grant: &Grant,
+    plate: PlateText,
+    (from_ms, until_ms): (u64, u64),
+    limit: u32,
+) -> rusqlite::Result<(Vec<Value>, bool)> {
+    let sql = "SELECT row FROM journeys WHERE plate = ?1 AND from_ms <= ?3 AND until_ms >= ?2 ORDER BY from_ms, id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![plate.to_string(), signed(from_ms), signed(until_ms)])?;
+    let mut journeys = Vec::new();
+    while let Some(row) = rows.next()? {
+        let Some(journey) = parsed::<Revised<Journey>>(row, 0)? else { continue };
+        let whole = grant.scopes == Scopes::All;
+        let parts = parts(connection, sight, grant, &journey.row)?;
+        let overlaps = |part: &Part| part.span.is_some_and(|(from, until)| from <= until_ms && until >= from_ms);
+        if !whole && !parts.iter().any(overlaps) {
+            continue;
+        }
+        if journeys.len() == limit as usize {
+            return Ok((journeys, true));
+        }
+        journeys.push(shown(&journey, &parts, whole));
+    }
+    Ok((journeys, false))
+}
+
+/// The parts of a journey that may be shown, in order of time.
+fn parts(connection: &Connection, sight: &Sight, grant: &Grant, journey: &Journey) -> rusqlite::Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for (sighting, camera) in journey.sightings.iter().zip(&journey.cameras).filter(|(_, camera)| sight.shows(grant, **camera)) {
+        let span = span(connection, *sighting)?;
+        let (from, until) = (span.map(|span| span.0), span.map(|span| span.1));
+        let sighting: &Id = sighting;
+        let value = json!({"sighting": sighting, "camera": camera, "centre": sight.centre(*camera), "from_ms": from, "until_ms": until});
+        parts.push(Part { value, span });
+    }
+    Ok(parts)
+}
+
+fn shown(journey: &Revised<Journey>, parts: &[Part], whole: bool) -> Value {
+    let Revised { revision, status, row } = journey;
+    let spans = || parts.iter().filter_map(|part| part.span);
+    let (from, until) = match whole {
+        true => (Some(row.from_ms), Some(row.until_ms)),
+        false => (spans().map(|span| span.0).min(), spans().map(|span| span.1).max()),
+    };
+    let plate = row.plate.map(|plate| plate.key());
+    json!({
+        "id": row.id, "plate": plate, "from_ms": from, "until_ms": until,
+        "revision": whole.then_some(revision), "status": whole.then_some(status), "certainty": whole.then_some(row.certainty),
+        "parts": parts.iter().map(|part| &part.value).collect::<Vec<_>>(),
+    })
+}

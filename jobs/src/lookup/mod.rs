@@ -1,0 +1,50 @@
+//! Look-ups: what committed outputs say of vehicles, alerts and cameras, for people who may know it.
+//!
+//! ```text
+//! alerts, journeys, sightings, capture_health ─▶ intake ─▶ view (SQLite) ◀── alerts · journeys · cameras ◀── http, events
+//!                                                             │                       ▲
+//!      ▲                                                  retention               sight: what a grant shows
+//!      └── reviews, acknowledgements ◀── review ◀── http
+//! ```
+//!
+//! The newest revision of an id is what stands. Who is bound to centres sees the alerts of those centres and, of evidence and
+//! journeys, what their cameras saw: nothing of the others, and not that there was anything.
+
+mod alerts;
+mod cameras;
+mod events;
+mod http;
+mod intake;
+mod journeys;
+mod retention;
+mod review;
+mod sight;
+mod tables;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::following::FileError;
+use engine::server::Extension;
+use engine::transport::TopicStore;
+use engine::view::{Following, View};
+use schemas::City;
+
+pub use self::retention::Retention;
+use self::sight::Sight;
+use self::tables::Traffic;
+
+/// Answers look-ups from a view in a file, kept up with a store's topics as long as what it returns beside them is kept.
+///
+/// # Errors
+/// The file cannot be opened, or is someone else's.
+pub fn begin(
+    file: &Path,
+    store: Arc<dyn TopicStore>,
+    city: Option<&City>,
+    retention: Retention,
+) -> Result<(Extension, Following), FileError> {
+    let (view, following) = View::begin(file, Traffic { retention }, Arc::clone(&store))?;
+    let desk = http::Desk::new(view, Sight::of(city), store);
+    Ok((Extension { routes: http::routes(desk), openapi: include_str!("openapi.json") }, following))
+}

@@ -1,0 +1,147 @@
+//! What people do about alerts: they acknowledge and review them. Both are records of topics, from which the view, like everybody
+//! else, learns of them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
+use engine::access::Grant;
+use engine::server::{Told, failure};
+use engine::transport::{NewRecord, TopicStore, TransportError};
+use schemas::wire::{Format, Record};
+use schemas::{Acknowledgement, Decision, Id, Review, ReviewReason, Status};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::alerts::{self, Standing};
+use super::http::{BadRequest, Desk, bad, no_such_alert};
+use super::tables::{ACKNOWLEDGEMENTS, REVIEWS};
+
+/// A decision, as it is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    decision: Decision,
+    reason: Option<ReviewReason>,
+    #[serde(default)]
+    note: String,
+    /// The revision that was looked at; without it the one that stands.
+    revision: Option<u32>,
+}
+
+/// Which revision is acknowledged; without it the one that stands.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Seen {
+    revision: Option<u32>,
+}
+
+pub(super) async fn review(State(desk): State<Desk>, Extension(grant): Extension<Grant>, Path(id): Path<String>, body: String) -> Response {
+    let asked: Asked = match read(&body) {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.into(),
+    };
+    let (alert, standing) = match standing(&desk, &grant, &id, asked.revision).await {
+        Ok(found) => found,
+        Err(response) => return response,
+    };
+    let Asked { decision, reason, note, .. } = asked;
+    let review = Review { alert, revision: standing.revision, decision, reason, note, who: grant.name, at_ms: now_ms() };
+    if let Err(wrong) = review.check() {
+        return bad(wrong, "confirmed, or rejected with a reason: wrong_plate, broken_signal, …; other says why in its note").into();
+    }
+    publish(&desk, REVIEWS, alert, review).await
+}
+
+pub(super) async fn acknowledge(
+    State(desk): State<Desk>,
+    Extension(grant): Extension<Grant>,
+    Path(id): Path<String>,
+    body: String,
+) -> Response {
+    let seen: Seen = match if body.trim().is_empty() { Ok(Seen::default()) } else { read(&body) } {
+        Ok(seen) => seen,
+        Err(refusal) => return refusal.into(),
+    };
+    let (alert, standing) = match standing(&desk, &grant, &id, seen.revision).await {
+        Ok(found) => found,
+        Err(response) => return response,
+    };
+    if let Some(acknowledged) = standing.acknowledged {
+        // The first counts; who comes second is told who sees to it.
+        return answer(StatusCode::OK, "acknowledged before", &acknowledged);
+    }
+    let record = Acknowledgement { alert, revision: standing.revision, who: grant.name, at_ms: now_ms() };
+    publish(&desk, ACKNOWLEDGEMENTS, alert, record).await
+}
+
+/// The alert, if it may be seen, stands, and is as it was when it was looked at.
+async fn standing(desk: &Desk, grant: &Grant, id: &str, seen: Option<u32>) -> Result<(Id, Standing), Response> {
+    let Ok(id) = id.parse::<Id>() else { return Err(no_such_alert()) };
+    let grant = grant.clone();
+    let found = desk.ask(move |connection, _| alerts::standing(connection, &grant, id)).await?;
+    let Some(standing) = found else { return Err(no_such_alert()) };
+    if standing.status == Status::Withdrawn {
+        return Err(failure(StatusCode::CONFLICT, "the alert was withdrawn", Some("there is nothing to be done about it any more")));
+    }
+    if seen.is_some_and(|seen| seen != standing.revision) {
+        let error = format!("the alert is at revision {} by now", standing.revision);
+        return Err(failure(StatusCode::CONFLICT, &error, Some("look at it again")));
+    }
+    Ok((id, standing))
+}
+
+/// Writes a record to its topic, which is made if it is not there; it is safe when this returns.
+async fn publish<T: Record + Send + 'static>(desk: &Desk, topic: &'static str, alert: Id, record: T) -> Response {
+    let (store, mut value) = (std::sync::Arc::clone(&desk.store), Vec::new());
+    Format::Json.encode(&record, &mut value);
+    let written = tokio::task::spawn_blocking(move || append(&*store, topic, alert, &value).map(|()| value)).await;
+    match written {
+        Ok(Ok(value)) => {
+            let value: Value = serde_json::from_slice(&value).unwrap_or_default();
+            let said = ["decision", "reason"].map(|field| value[field].as_str().unwrap_or_default()).join(" ");
+            answer(StatusCode::CREATED, said.trim(), &value)
+        }
+        Ok(Err(error)) => {
+            tracing::error!(%error, topic, "a record cannot be written");
+            failure(StatusCode::SERVICE_UNAVAILABLE, "this cannot be written down now", Some("ask again; the server's log says why"))
+        }
+        Err(_) => failure(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug: the request panicked", Some("the server's log says where")),
+    }
+}
+
+fn append(store: &dyn TopicStore, topic: &str, alert: Id, value: &[u8]) -> Result<(), TransportError> {
+    let partitions = match store.partitions(topic) {
+        Ok(partitions) => partitions,
+        Err(error) if error.retry => return Err(error),
+        Err(_) => {
+            store.create_topic(topic, 1)?;
+            store.partitions(topic)?
+        }
+    };
+    // What is said about one alert stays in order.
+    let place = usize::try_from(alert.0 % partitions.len().max(1) as u64).unwrap_or(0);
+    let partition = partitions.get(place).copied().unwrap_or(0);
+    let key = alert.to_string();
+    store.append(topic, &[NewRecord { partition, arrival_ms: None, key: key.as_bytes(), value: Some(value) }])
+}
+
+fn answer(status: StatusCode, said: &str, record: &Value) -> Response {
+    let mut response = (status, Json(record)).into_response();
+    let said = if said.is_empty() { String::new() } else { format!("{said}, ") };
+    response.extensions_mut().insert(Told(format!("{said}revision {}", record["revision"])));
+    response
+}
+
+fn read<T: DeserializeOwned>(body: &str) -> Result<T, BadRequest> {
+    let hint = r#"a review is {"decision": "rejected", "reason": "wrong_plate", "note": "", "revision": 2}, an acknowledgement {} or {"revision": 2}"#;
+    serde_json::from_str(body).map_err(|error| bad(format!("the body cannot be read: {error}"), hint))
+}
+
+/// The wall clock, milliseconds since the epoch.
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
