@@ -11,6 +11,7 @@
 //! `cargo bench -p giaolo-benches --bench lookup`; `LOOKUP_JOURNEYS=100000` takes a smaller day, `LOOKUP_QUESTIONS` more questions.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::iter;
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::path::Path;
@@ -239,7 +240,7 @@ impl Transport for Day {
 
 impl TopicStore for Day {
     fn topics(&self) -> Result<Vec<TopicSummary>, TransportError> {
-        let summary = |name: &str| TopicSummary { name: name.to_owned(), partitions: vec![0..self.end(name)] };
+        let summary = |name: &str| TopicSummary { name: name.to_owned(), partitions: iter::once(0..self.end(name)).collect() };
         Ok(["sightings", "journeys"].map(summary).to_vec())
     }
 
