@@ -112,8 +112,8 @@ pub(super) fn journey(transaction: &Transaction<'_>, journey: &Revised<Journey>)
         return Ok(());
     };
     retention::look_again(transaction, &["journey"], row.until_ms)?;
-    let put = "INSERT INTO journeys VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-        ON CONFLICT DO UPDATE SET revision = excluded.revision, plate = excluded.plate, from_ms = excluded.from_ms,
+    let put = "INSERT INTO journeys (id, revision, plate, from_ms, until_ms, row) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, plate = excluded.plate, from_ms = excluded.from_ms,
             until_ms = excluded.until_ms, row = excluded.row WHERE excluded.revision > revision";
     let (from, until) = (signed(row.from_ms), signed(row.until_ms));
     let values = params![key(row.id), revision, plate.text.to_string(), from, until, json(journey)];
@@ -129,8 +129,8 @@ pub(super) fn sighting(transaction: &Transaction<'_>, record: &Committed<'_>, si
         return Ok(());
     }
     retention::look_again(transaction, &["sighting"], row.until_ms)?;
-    let put = "INSERT INTO sightings VALUES (?1, ?2, ?3, ?4, ?5)
-        ON CONFLICT DO UPDATE SET revision = excluded.revision, camera = excluded.camera, from_ms = excluded.from_ms,
+    let put = "INSERT INTO sightings (id, revision, camera, from_ms, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, camera = excluded.camera, from_ms = excluded.from_ms,
             until_ms = excluded.until_ms WHERE excluded.revision > revision";
     let (camera, from, until) = (row.camera.as_str(), signed(row.from_ms), signed(row.until_ms));
     transaction.prepare_cached(put)?.execute(params![key(row.id), revision, camera, from, until])?;
