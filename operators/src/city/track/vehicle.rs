@@ -293,15 +293,19 @@ impl Vehicle {
     }
 
     /// Measures how far it drives against its lane. What happens between boxes far apart does not count: there a vehicle may
-    /// have been taken for the one behind. Nor does what happens while its front is hidden: in a queue the box of one that is driven
-    /// up to shrinks from below, and its front seems to go back for metres.
+    /// have been taken for the one behind. While its front is hidden it does not drive back: in a queue the box of one that is driven up
+    /// to shrinks from below, and its front seems to go back for metres, and forward again when the other drives off.
     fn drive_back(&mut self, view: &View, parameters: &TrackParameters, now: &Waypoint) {
         let seen_through = now.at_ms - self.last.at_ms <= 3 * view.period_ms;
         let in_lanes = view.in_lanes(self.last.position) && view.in_lanes(now.position);
+        if !seen_through || !view.before_stop(now.position) || !(self.entered_by_stop || in_lanes) {
+            return;
+        }
         let seen_whole = !now.hidden && !self.last.hidden;
-        if seen_through && seen_whole && view.before_stop(now.position) && (self.entered_by_stop || in_lanes) {
-            self.along_cm += now.position[0] - self.last.position[0];
-            self.furthest_cm = self.furthest_cm.max(self.along_cm);
+        let driven_cm = now.position[0] - self.last.position[0];
+        self.along_cm += if seen_whole { driven_cm } else { driven_cm.max(0.0) };
+        self.furthest_cm = self.furthest_cm.max(self.along_cm);
+        if seen_whole {
             let back_cm = self.furthest_cm - self.along_cm;
             if back_cm < TURNED {
                 self.turned_ms = now.at_ms;
