@@ -25,7 +25,7 @@ pub struct PerceiveParameters {
     pub detector: DetectorModel,
     /// What finds and reads plates. Default none: vehicles are told without. Plates are looked for on the picture in its full size,
     /// which is then kept until they are read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub plates: Option<PlateParameters>,
     /// How often a camera's picture is looked at. Default 200 ms: at 60 km/h a vehicle moves three metres in that time, less than
     /// its own length. `0 ms` looks at every picture.
