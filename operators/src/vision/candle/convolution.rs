@@ -29,6 +29,18 @@ pub struct Convolution {
 }
 
 impl Convolution {
+    /// One of three by three, the same stride down and across.
+    #[must_use]
+    pub const fn square(name: &'static str, stride: usize, from: usize, to: usize) -> Self {
+        Self { name, kernel: [3, 3], stride: [stride, stride], from, to }
+    }
+
+    /// One that looks at each place by itself.
+    #[must_use]
+    pub const fn point(name: &'static str, from: usize, to: usize) -> Self {
+        Self { name, kernel: [1, 1], stride: [1, 1], from, to }
+    }
+
     /// The shape of its weight.
     #[must_use]
     pub fn weight(&self) -> [usize; 2] {
@@ -113,6 +125,18 @@ impl Convolution {
             }
         }
     }
+}
+
+/// Applies one after the other.
+///
+/// # Errors
+/// A shape does not fit.
+pub fn through(
+    layers: &[Convolution],
+    pictures: &Tensor,
+    mut apply: impl FnMut(&Convolution, &Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    layers.iter().try_fold(pictures.clone(), |x, layer| apply(layer, &x))
 }
 
 #[cfg(test)]

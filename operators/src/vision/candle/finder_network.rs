@@ -12,7 +12,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::convolution::Convolution;
+use super::convolution::{Convolution, through};
 
 /// Width and height of what looks at a vehicle, pixels.
 pub const SIDE: u32 = 128;
@@ -30,35 +30,27 @@ pub const AROUND: [f64; 2] = [0.2, 0.5];
 
 /// What looks at a vehicle.
 pub const TRUNK: [Convolution; 6] = [
-    square("edges", 2, 3, 12),
-    square("strokes", 2, 12, 20),
-    square("parts", 2, 20, 32),
-    square("plates", 1, 32, 48),
-    square("around", 1, 48, 48),
-    square("vehicle", 1, 48, 48),
+    Convolution::square("edges", 2, 3, 12),
+    Convolution::square("strokes", 2, 12, 20),
+    Convolution::square("parts", 2, 20, 32),
+    Convolution::square("plates", 1, 32, 48),
+    Convolution::square("around", 1, 48, 48),
+    Convolution::square("vehicle", 1, 48, 48),
 ];
 /// What is said of each cell.
-pub const CELLS: Convolution = point("cells", 48, VALUES);
+pub const CELLS: Convolution = Convolution::point("cells", 48, VALUES);
 
 /// What looks closely.
 pub const CLOSE_TRUNK: [Convolution; 4] = [
-    square("close_edges", 2, 3, 12),
-    square("close_strokes", 2, 12, 24),
-    square("close_parts", 2, 24, 32),
-    square("close_sides", 1, 32, 32),
+    Convolution::square("close_edges", 2, 3, 12),
+    Convolution::square("close_strokes", 2, 12, 24),
+    Convolution::square("close_parts", 2, 24, 32),
+    Convolution::square("close_sides", 1, 32, 32),
 ];
 /// What sees all of it.
-pub const CLOSE_WHOLE: Convolution = point("close_whole", 12 * 5 * 32, 96);
+pub const CLOSE_WHOLE: Convolution = Convolution::point("close_whole", 12 * 5 * 32, 96);
 /// What is said of it.
-pub const CLOSE_HEAD: Convolution = point("close_corners", 96, VALUES);
-
-const fn square(name: &'static str, stride: usize, from: usize, to: usize) -> Convolution {
-    Convolution { name, kernel: [3, 3], stride: [stride, stride], from, to }
-}
-
-const fn point(name: &'static str, from: usize, to: usize) -> Convolution {
-    Convolution { name, kernel: [1, 1], stride: [1, 1], from, to }
-}
+pub const CLOSE_HEAD: Convolution = Convolution::point("close_corners", 96, VALUES);
 
 /// Looks at vehicles `[n, 128, 128, 3]`: [`VALUES`] for each cell. How a layer is applied is handed in, for training does it otherwise
 /// than service: `inner` ends in a cut at zero, `outer` does not.
@@ -67,14 +59,10 @@ const fn point(name: &'static str, from: usize, to: usize) -> Convolution {
 /// A shape does not fit.
 pub fn look(
     vehicles: &Tensor,
-    mut inner: impl FnMut(&Convolution, &Tensor) -> Result<Tensor>,
+    inner: impl FnMut(&Convolution, &Tensor) -> Result<Tensor>,
     mut outer: impl FnMut(&Convolution, &Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let mut x = vehicles.clone();
-    for layer in &TRUNK {
-        x = inner(layer, &x)?;
-    }
-    outer(&CELLS, &x)
+    outer(&CELLS, &through(&TRUNK, vehicles, inner)?)
 }
 
 /// Looks closely at plates `[n, 40, 96, 3]`: [`VALUES`] for each.
@@ -87,10 +75,7 @@ pub fn look_closely(
     mut outer: impl FnMut(&Convolution, &Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
     let n = plates.dim(0)?;
-    let mut x = plates.clone();
-    for layer in &CLOSE_TRUNK {
-        x = inner(layer, &x)?;
-    }
+    let x = through(&CLOSE_TRUNK, plates, &mut inner)?;
     let x = inner(&CLOSE_WHOLE, &x.contiguous()?.reshape((n, 1, 1, CLOSE_WHOLE.from))?)?;
     outer(&CLOSE_HEAD, &x)?.reshape((n, VALUES))
 }

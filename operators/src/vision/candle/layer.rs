@@ -1,4 +1,4 @@
-//! A convolution with what it has learnt.
+//! Convolutions with what they have learnt.
 
 use candle_core::{Device, Tensor};
 
@@ -9,7 +9,7 @@ use crate::vision::weights::Weights;
 /// A convolution with its weight and bias; batch norm is already part of them.
 #[derive(Clone, Debug)]
 pub(super) struct Layer {
-    pub(super) convolution: Convolution,
+    convolution: Convolution,
     weight: Tensor,
     bias: Tensor,
 }
@@ -35,5 +35,35 @@ impl Layer {
     /// Applies it and cuts off what is below zero.
     pub(super) fn relu(&self, pictures: &Tensor) -> candle_core::Result<Tensor> {
         self.linear(pictures)?.relu()
+    }
+}
+
+/// The layers of a network, found by their convolutions.
+pub(super) struct Layers(Vec<Layer>);
+
+impl Layers {
+    /// Takes the weights and biases of all.
+    ///
+    /// # Errors
+    /// As for [`Layer::read`].
+    pub(super) fn read<'a>(weights: &Weights, all: impl IntoIterator<Item = &'a Convolution>) -> Result<Self, VisionError> {
+        all.into_iter().map(|of| Layer::read(weights, *of)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// As [`Layer::linear`].
+    pub(super) fn linear(&self, of: &Convolution, pictures: &Tensor) -> candle_core::Result<Tensor> {
+        self.find(of)?.linear(pictures)
+    }
+
+    /// As [`Layer::relu`].
+    pub(super) fn relu(&self, of: &Convolution, pictures: &Tensor) -> candle_core::Result<Tensor> {
+        self.find(of)?.relu(pictures)
+    }
+
+    fn find(&self, of: &Convolution) -> candle_core::Result<&Layer> {
+        match self.0.iter().find(|layer| layer.convolution == *of) {
+            Some(layer) => Ok(layer),
+            None => candle_core::bail!("no layer \"{}\"", of.name),
+        }
     }
 }

@@ -2,12 +2,11 @@
 
 use candle_core::Tensor;
 
-use super::convolution::Convolution;
 use super::finder_network::{
     AROUND, CELL, CELLS, CLOSE, CLOSE_HEAD, CLOSE_TRUNK, CLOSE_WHOLE, REACH, SIDE, TRUNK, VALUES, look, look_closely,
 };
 use super::input::normalised;
-use super::layer::Layer;
+use super::layer::Layers;
 use crate::vision::weights::Weights;
 use crate::vision::window::Window;
 use crate::vision::{Picture, PlateCorners, PlateFinder, VisionError};
@@ -23,7 +22,7 @@ const LOOKS: usize = 2;
 
 /// A finder of plates of one line or two.
 pub struct VietnamesePlateFinder {
-    layers: Vec<Layer>,
+    layers: Layers,
 }
 
 impl VietnamesePlateFinder {
@@ -34,14 +33,7 @@ impl VietnamesePlateFinder {
     pub fn load(bytes: &[u8]) -> Result<Self, VisionError> {
         let weights = Weights::read(bytes)?;
         let all = TRUNK.iter().chain([&CELLS]).chain(&CLOSE_TRUNK).chain([&CLOSE_WHOLE, &CLOSE_HEAD]);
-        Ok(Self { layers: all.map(|of| Layer::read(&weights, *of)).collect::<Result<_, _>>()? })
-    }
-
-    fn layer(&self, of: &Convolution) -> candle_core::Result<&Layer> {
-        match self.layers.iter().find(|layer| layer.convolution == *of) {
-            Some(layer) => Ok(layer),
-            None => candle_core::bail!("no layer \"{}\"", of.name),
-        }
+        Ok(Self { layers: Layers::read(&weights, all)? })
     }
 
     /// Where plates may be on each vehicle, the surest first.
@@ -53,7 +45,7 @@ impl VietnamesePlateFinder {
         let mut found = Vec::with_capacity(vehicles.len());
         for window in &windows {
             let one = normalised(std::slice::from_ref(&window.picture), SIDE, SIDE)?;
-            let cells = look(&one, |of, x| self.layer(of)?.relu(x), |of, x| self.layer(of)?.linear(x)).map_err(fault)?;
+            let cells = look(&one, |of, x| self.layers.relu(of, x), |of, x| self.layers.linear(of, x)).map_err(fault)?;
             found.push(places(&flat(&cells)?, window));
         }
         Ok(found)
@@ -63,7 +55,7 @@ impl VietnamesePlateFinder {
     fn closely(&self, vehicle: &Picture, plate: PlateCorners) -> Result<Option<PlateCorners>, VisionError> {
         let Some(close) = vehicle.straightened_with(&plate, CLOSE.0, CLOSE.1, AROUND) else { return Ok(None) };
         let one = normalised(&[close], CLOSE.0, CLOSE.1)?;
-        let values = look_closely(&one, |of, x| self.layer(of)?.relu(x), |of, x| self.layer(of)?.linear(x)).map_err(fault)?;
+        let values = look_closely(&one, |of, x| self.layers.relu(of, x), |of, x| self.layers.linear(of, x)).map_err(fault)?;
         let values = flat(&values)?;
         let moved = plate.moved(std::array::from_fn(|i| [values[1 + 2 * i], values[2 + 2 * i]]));
         Ok(moved.map(|moved| PlateCorners { confidence: permille(values[0]), ..moved }))

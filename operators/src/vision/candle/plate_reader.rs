@@ -2,9 +2,8 @@
 
 use candle_core::Tensor;
 
-use super::convolution::Convolution;
 use super::input::normalised;
-use super::layer::Layer;
+use super::layer::Layers;
 use super::reader_network::{COLOUR, HEAD, LINES, SCORES, SIZE, STEPS, SYMBOLS, TRUNK, run};
 use crate::vision::read_plates::{PlateScores, plate};
 use crate::vision::weights::Weights;
@@ -15,7 +14,7 @@ const BATCH: usize = 32;
 
 /// A reader of Vietnamese plates of one or two lines.
 pub struct VietnamesePlateReader {
-    layers: Vec<Layer>,
+    layers: Layers,
     temperature: f32,
 }
 
@@ -27,7 +26,7 @@ impl VietnamesePlateReader {
     pub fn load(bytes: &[u8]) -> Result<Self, VisionError> {
         let weights = Weights::read(bytes)?;
         let all = TRUNK.iter().chain(&LINES).chain([&HEAD, &COLOUR]);
-        let layers = all.map(|of| Layer::read(&weights, *of)).collect::<Result<_, _>>()?;
+        let layers = Layers::read(&weights, all)?;
         let temperature = weights.tensor("temperature", &[1])?[0];
         if temperature <= 0.0 {
             return Err(VisionError(format!("tensor temperature is {temperature}, must be above 0")));
@@ -35,17 +34,10 @@ impl VietnamesePlateReader {
         Ok(Self { layers, temperature })
     }
 
-    fn layer(&self, of: &Convolution) -> candle_core::Result<&Layer> {
-        match self.layers.iter().find(|layer| layer.convolution == *of) {
-            Some(layer) => Ok(layer),
-            None => candle_core::bail!("no layer \"{}\"", of.name),
-        }
-    }
-
     /// The scores of both lines and of the colours, plate by plate.
     fn scores(&self, plates: &[Picture]) -> Result<(Vec<f32>, Vec<f32>), VisionError> {
         let pictures = normalised(plates, SIZE.0, SIZE.1)?;
-        let scores = run(&pictures, |of, x| self.layer(of)?.relu(x), |of, x| self.layer(of)?.linear(x)).map_err(fault)?;
+        let scores = run(&pictures, |of, x| self.layers.relu(of, x), |of, x| self.layers.linear(of, x)).map_err(fault)?;
         let flat = |t: &Tensor| t.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(fault);
         Ok((flat(&scores.lines)?, flat(&scores.colours)?))
     }

@@ -13,7 +13,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::convolution::Convolution;
+use super::convolution::{Convolution, through};
 
 /// Width and height of what it takes, pixels.
 pub const SIZE: (u32, u32) = (112, 32);
@@ -30,11 +30,11 @@ const ROWS: usize = 4;
 
 /// What comes before the fold.
 pub const TRUNK: [Convolution; 5] = [
-    Convolution { name: "edges", kernel: [3, 3], stride: [2, 2], from: 3, to: 16 },
-    Convolution { name: "strokes", kernel: [3, 3], stride: [2, 2], from: 16, to: 32 },
-    Convolution { name: "parts", kernel: [3, 3], stride: [1, 1], from: 32, to: 48 },
+    Convolution::square("edges", 2, 3, 16),
+    Convolution::square("strokes", 2, 16, 32),
+    Convolution::square("parts", 1, 32, 48),
     Convolution { name: "symbols", kernel: [3, 3], stride: [2, 1], from: 48, to: 64 },
-    Convolution { name: "places", kernel: [3, 3], stride: [1, 1], from: 64, to: 64 },
+    Convolution::square("places", 1, 64, 64),
 ];
 /// What comes after the fold.
 pub const LINES: [Convolution; 2] = [
@@ -42,9 +42,9 @@ pub const LINES: [Convolution; 2] = [
     Convolution { name: "neighbours", kernel: [1, 3], stride: [1, 1], from: 128, to: 128 },
 ];
 /// The scores of both lines.
-pub const HEAD: Convolution = Convolution { name: "scores", kernel: [1, 1], stride: [1, 1], from: 128, to: 2 * SCORES };
+pub const HEAD: Convolution = Convolution::point("scores", 128, 2 * SCORES);
 /// The scores of the colours.
-pub const COLOUR: Convolution = Convolution { name: "colour", kernel: [1, 1], stride: [1, 1], from: 128, to: COLOURS };
+pub const COLOUR: Convolution = Convolution::point("colour", 128, COLOURS);
 
 /// What the network says of `n` plates.
 pub struct Scores {
@@ -65,15 +65,9 @@ pub fn run(
     mut outer: impl FnMut(&Convolution, &Tensor) -> Result<Tensor>,
 ) -> Result<Scores> {
     let n = pictures.dim(0)?;
-    let mut x = pictures.clone();
-    for layer in &TRUNK {
-        x = inner(layer, &x)?;
-    }
+    let x = through(&TRUNK, pictures, &mut inner)?;
     // Rows become channels: [n, 4, 28, 64] → [n, 1, 28, 4 · 64].
-    x = x.transpose(1, 2)?.contiguous()?.reshape((n, 1, STEPS, ROWS * 64))?;
-    for layer in &LINES {
-        x = inner(layer, &x)?;
-    }
+    let x = through(&LINES, &x.transpose(1, 2)?.contiguous()?.reshape((n, 1, STEPS, ROWS * 64))?, inner)?;
     let lines = outer(&HEAD, &x)?.reshape((n, STEPS, 2, SCORES))?.transpose(1, 2)?.contiguous()?;
     let mean = x.mean_keepdim(2)?;
     let colours = outer(&COLOUR, &mean)?.reshape((n, COLOURS))?;

@@ -1,8 +1,7 @@
 //! Finds vehicles: [the network](super::vehicle_network) with its weights, and what its cells mean.
 
-use super::convolution::Convolution;
 use super::input::normalised;
-use super::layer::Layer;
+use super::layer::Layers;
 use super::vehicle_network::{CELL, CLASSES, HEAD, SIZE, TRUNK, UNIT, VALUES, run};
 use crate::vision::detect::{Candidate, believe};
 use crate::vision::weights::Weights;
@@ -10,7 +9,7 @@ use crate::vision::{DetectParameters, Detection, Detector, Picture, VisionError}
 
 /// A detector of vehicles on one thread.
 pub struct VehicleDetector {
-    layers: Vec<Layer>,
+    layers: Layers,
     parameters: DetectParameters,
 }
 
@@ -21,15 +20,7 @@ impl VehicleDetector {
     /// The bytes are no such file, or hold other weights; the message names the tensor and the shape it should have.
     pub fn load(bytes: &[u8], parameters: DetectParameters) -> Result<Self, VisionError> {
         let weights = Weights::read(bytes)?;
-        let layers = TRUNK.iter().chain([&HEAD]).map(|of| Layer::read(&weights, *of)).collect::<Result<_, _>>()?;
-        Ok(Self { layers, parameters })
-    }
-
-    fn layer(&self, of: &Convolution) -> candle_core::Result<&Layer> {
-        match self.layers.iter().find(|layer| layer.convolution == *of) {
-            Some(layer) => Ok(layer),
-            None => candle_core::bail!("no layer \"{}\"", of.name),
-        }
+        Ok(Self { layers: Layers::read(&weights, TRUNK.iter().chain([&HEAD]))?, parameters })
     }
 }
 
@@ -43,7 +34,7 @@ impl Detector for VehicleDetector {
         let mut found = Vec::with_capacity(pictures.len());
         for picture in pictures {
             let one = normalised(std::slice::from_ref(picture), SIZE.0, SIZE.1)?;
-            let cells = run(&one, |of, x| self.layer(of)?.relu(x), |of, x| self.layer(of)?.linear(x)).map_err(fault)?;
+            let cells = run(&one, |of, x| self.layers.relu(of, x), |of, x| self.layers.linear(of, x)).map_err(fault)?;
             let cells: Vec<f32> = cells.flatten_all().and_then(|cells| cells.to_vec1()).map_err(fault)?;
             let (width, height) = picture.shows();
             found.push(believe(candidates(&cells, &self.parameters), [width, height], &self.parameters));

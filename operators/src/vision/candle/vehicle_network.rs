@@ -10,7 +10,7 @@
 use candle_core::{Result, Tensor};
 use schemas::Class;
 
-use super::convolution::Convolution;
+use super::convolution::{Convolution, through};
 
 /// Width and height of what it takes, pixels.
 pub const SIZE: (u32, u32) = (384, 216);
@@ -26,21 +26,17 @@ pub const UNIT: f32 = 40.0;
 
 /// All layers but the last.
 pub const TRUNK: [Convolution; 8] = [
-    square("edges", 2, 3, 12),
-    square("parts", 2, 12, 24),
-    square("panes", 2, 24, 32),
-    square("faces", 1, 32, 32),
-    square("bodies", 2, 32, 64),
-    square("vehicles", 1, 64, 64),
-    square("around", 1, 64, 64),
-    square("street", 1, 64, 64),
+    Convolution::square("edges", 2, 3, 12),
+    Convolution::square("parts", 2, 12, 24),
+    Convolution::square("panes", 2, 24, 32),
+    Convolution::square("faces", 1, 32, 32),
+    Convolution::square("bodies", 2, 32, 64),
+    Convolution::square("vehicles", 1, 64, 64),
+    Convolution::square("around", 1, 64, 64),
+    Convolution::square("street", 1, 64, 64),
 ];
 /// What is said of each cell.
-pub const HEAD: Convolution = Convolution { name: "cells", kernel: [1, 1], stride: [1, 1], from: 64, to: VALUES };
-
-const fn square(name: &'static str, stride: usize, from: usize, to: usize) -> Convolution {
-    Convolution { name, kernel: [3, 3], stride: [stride, stride], from, to }
-}
+pub const HEAD: Convolution = Convolution::point("cells", 64, VALUES);
 
 /// Runs the network on pictures `[n, height, width, 3]`: [`VALUES`] for each cell. How a layer is applied is handed in, for
 /// training does it otherwise than service: `inner` ends in a cut at zero, `outer` does not.
@@ -49,12 +45,8 @@ const fn square(name: &'static str, stride: usize, from: usize, to: usize) -> Co
 /// A shape does not fit.
 pub fn run(
     pictures: &Tensor,
-    mut inner: impl FnMut(&Convolution, &Tensor) -> Result<Tensor>,
+    inner: impl FnMut(&Convolution, &Tensor) -> Result<Tensor>,
     mut outer: impl FnMut(&Convolution, &Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let mut x = pictures.clone();
-    for layer in &TRUNK {
-        x = inner(layer, &x)?;
-    }
-    outer(&HEAD, &x)
+    outer(&HEAD, &through(&TRUNK, pictures, inner)?)
 }
