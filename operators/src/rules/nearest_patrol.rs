@@ -20,7 +20,7 @@ use schemas::{Alert, Assignment, Camera, City, Duration, Name, Patrol};
 use serde::{Deserialize, Serialize};
 
 use crate::city::road::{CameraNumber, Road};
-use crate::stream::fold;
+use crate::stream::{InForce, fold};
 use crate::{Changes, Clock};
 
 const NAME: &str = "nearest_patrol";
@@ -68,8 +68,8 @@ enum News {
     Alert(Alert),
 }
 
-/// Where each unit was, by time: what it said of one moment, with how often that stands there.
-type Places = BTreeMap<Name, BTreeMap<u64, Vec<(Patrol, isize)>>>;
+/// Where each unit was.
+type Places = BTreeMap<Name, InForce<Patrol>>;
 
 /// What is known.
 struct Desk {
@@ -92,13 +92,7 @@ impl Desk {
             match news {
                 News::Patrol(patrol) => {
                     moved.push(patrol.at_ms);
-                    let places = self.units.entry(patrol.unit).or_default();
-                    let said = places.entry(patrol.at_ms).or_default();
-                    said.push((patrol, diff));
-                    consolidate(said);
-                    if said.is_empty() {
-                        places.remove(&patrol.at_ms);
-                    }
+                    self.units.entry(patrol.unit).or_default().change(patrol.at_ms, patrol, diff);
                 }
                 News::Alert(alert) => {
                     moved.drain(..).for_each(|at_ms| self.judge_again(at_ms, out));
@@ -150,8 +144,8 @@ impl Desk {
         self.alerts = self.alerts.split_off(&since_ms);
         let believed_since_ms = since_ms.saturating_sub(self.parameters.stale.ms());
         self.units.retain(|_, places| {
-            *places = places.split_off(&believed_since_ms);
-            !places.is_empty()
+            places.forget(believed_since_ms);
+            places.last_ms().is_some_and(|last_ms| last_ms >= believed_since_ms)
         });
     }
 }
@@ -160,19 +154,13 @@ impl Desk {
 fn nearest(units: &Places, ways: &Ways, parameters: &NearestPatrolParameters, alert: &Alert) -> Option<Assignment> {
     let there = alert.evidence.iter().max_by_key(|evidence| evidence.at_ms)?.camera;
     let since_ms = alert.at_ms.saturating_sub(parameters.stale.ms());
-    let places = units.values().filter_map(|places| sole(places.range(since_ms..=alert.at_ms).next_back()?.1));
-    let choices = places.filter(|place| place.on_duty).filter_map(|place| {
+    let places = units.values().filter_map(|places| places.at(alert.at_ms));
+    let choices = places.filter(|place| place.at_ms >= since_ms && place.on_duty).filter_map(|place| {
         let (distance_cm, by_road) = ways.from(place, there)?;
         (distance_cm <= u64::from(parameters.furthest_m) * 100).then_some((distance_cm, place.unit, by_road, place.at_ms))
     });
     let (distance_cm, unit, by_road, seen_ms) = choices.min()?;
     Some(Assignment { id: alert.id, unit, distance_cm, by_road, seen_ms, alert: alert.clone() })
-}
-
-/// What a unit said of a moment, unless it said two things.
-fn sole(said: &[(Patrol, isize)]) -> Option<&Patrol> {
-    let mut stand = said.iter().filter(|(_, count)| *count > 0);
-    stand.next().map(|(place, _)| place).filter(|_| stand.next().is_none())
 }
 
 /// The map, as far as it tells how units get to cameras.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::map::{Map, crossing_error_ms, head, line_kind};
 use super::raise::{seconds, subject, vehicle};
 use crate::city::road::CameraNumber;
-use crate::stream::fold;
+use crate::stream::{InForce, fold};
 use crate::{Changes, Clock};
 
 const RULE: &str = "red_light";
@@ -229,7 +229,7 @@ fn alert(entry: &Entry, violation: Violation, map: &Map, parameters: &RedLightPa
 /// One signal head: its changes, the entries it governs, and what is told of each.
 #[derive(Default)]
 struct Head {
-    signals: BTreeMap<u64, Vec<(Signal, isize)>>,
+    signals: InForce<Signal>,
     entries: BTreeMap<(u64, Entry), Judged>,
     /// The largest error of any time seen here.
     error_most_ms: u64,
@@ -272,12 +272,7 @@ impl Head {
 
     fn add(&mut self, signal: Signal, diff: isize) {
         self.error_most_ms = self.error_most_ms.max(u64::from(signal.error_ms));
-        let at_once = self.signals.entry(signal.at_ms).or_default();
-        at_once.push((signal, diff));
-        consolidate(at_once);
-        if at_once.is_empty() {
-            self.signals.remove(&signal.at_ms);
-        }
+        self.signals.change(signal.at_ms, signal, diff);
     }
 
     /// Tells what is different of one entry.
@@ -297,23 +292,14 @@ impl Head {
     }
 
     fn violation(&self, entry: &Entry, parameters: &RedLightParameters) -> Option<Violation> {
-        let at_stop = self.shown(entry.at_ms)?;
-        let beyond = self.shown(entry.beyond_ms + entry.error_ms + u64::from(at_stop.error_ms))?;
+        let at_stop = self.signals.at(entry.at_ms)?;
+        let beyond = self.signals.at(entry.beyond_ms + entry.error_ms + u64::from(at_stop.error_ms))?;
         violation(entry, at_stop, beyond, parameters)
-    }
-
-    /// The change in force at a moment; `None` if there is none, or two that contradict each other.
-    fn shown(&self, at_ms: u64) -> Option<&Signal> {
-        let (_, at_once) = self.signals.range(..=at_ms).next_back()?;
-        let mut stand = at_once.iter().filter(|(_, count)| *count > 0);
-        stand.next().map(|(signal, _)| signal).filter(|_| stand.next().is_none())
     }
 
     /// Forgets entries from before `since_ms`, and changes of which none in force since then is one.
     fn forget(&mut self, since_ms: u64) {
         self.entries.retain(|(at_ms, _), _| *at_ms >= since_ms);
-        if let Some(in_force_ms) = self.signals.range(..=since_ms).next_back().map(|(at_ms, _)| *at_ms) {
-            self.signals = self.signals.split_off(&in_force_ms);
-        }
+        self.signals.forget(since_ms);
     }
 }

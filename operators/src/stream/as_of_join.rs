@@ -20,7 +20,7 @@ use timely::dataflow::operators::vec::Map;
 
 use super::interval_join::Side;
 use super::timeline::spread;
-use super::{Changes, Clock, fold};
+use super::{Changes, Clock, InForce, fold};
 
 /// Joins each left row with the right row of its key in force at its event time, the latest that is not later.
 ///
@@ -68,7 +68,7 @@ where
         let key = key.clone();
         move |row: &Side<L, R>| spread(&key(row).0)
     };
-    let mut keys: FxHashMap<K, InForce<L, R, Out>> = FxHashMap::default();
+    let mut keys: FxHashMap<K, Joined<L, R, Out>> = FxHashMap::default();
     let mut swept_ms: Clock = 0;
     fold(left.concat(right).as_collection(), name, route, move |now, changes, out| {
         consolidate(changes);
@@ -91,20 +91,20 @@ where
 }
 
 /// The rows of one key: those of the left with how often each is there and what was told of it, those of the right by time.
-struct InForce<L, R, Out> {
+struct Joined<L, R, Out> {
     left: BTreeMap<(u64, L), (isize, Option<Out>)>,
-    right: BTreeMap<u64, Vec<(R, isize)>>,
+    right: InForce<R>,
 }
 
-impl<L, R, Out> Default for InForce<L, R, Out> {
+impl<L, R, Out> Default for Joined<L, R, Out> {
     fn default() -> Self {
-        Self { left: BTreeMap::new(), right: BTreeMap::new() }
+        Self { left: BTreeMap::new(), right: InForce::default() }
     }
 }
 
-impl<L: Ord + Clone, R: Ord, Out: Clone + PartialEq> InForce<L, R, Out> {
+impl<L: Ord + Clone, R: Ord, Out: Clone + PartialEq> Joined<L, R, Out> {
     fn left(&mut self, at_ms: u64, row: L, diff: isize, join: &impl Fn(&L, &R) -> Option<Out>, out: &mut Vec<(Out, isize)>) {
-        let says = self.shown(at_ms).and_then(|right| join(&row, right));
+        let says = self.right.at(at_ms).and_then(|right| join(&row, right));
         let (count, told) = self.left.entry((at_ms, row.clone())).or_insert((0, says));
         *count += diff;
         out.extend(told.iter().map(|told| (told.clone(), diff)));
@@ -114,32 +114,18 @@ impl<L: Ord + Clone, R: Ord, Out: Clone + PartialEq> InForce<L, R, Out> {
     }
 
     fn right(&mut self, at_ms: u64, row: R, diff: isize, join: &impl Fn(&L, &R) -> Option<Out>, out: &mut Vec<(Out, isize)>) {
-        let at_once = self.right.entry(at_ms).or_default();
-        at_once.push((row, diff));
-        consolidate(at_once);
-        if at_once.is_empty() {
-            self.right.remove(&at_ms);
-        }
-        let next_ms = self.right.range(at_ms.saturating_add(1)..).next().map(|(next_ms, _)| *next_ms);
-        let mut left = std::mem::take(&mut self.left);
+        self.right.change(at_ms, row, diff);
+        let next_ms = self.right.until_ms(at_ms);
         let touched =
-            left.iter_mut().skip_while(|((at, _), _)| *at < at_ms).take_while(|((at, _), _)| next_ms.is_none_or(|next| *at < next));
+            self.left.iter_mut().skip_while(|((at, _), _)| *at < at_ms).take_while(|((at, _), _)| next_ms.is_none_or(|next| *at < next));
         for ((at, row), (count, told)) in touched {
-            let says = self.shown(*at).and_then(|right| join(row, right));
+            let says = self.right.at(*at).and_then(|right| join(row, right));
             if *told != says {
                 out.extend(told.take().map(|old| (old, -*count)));
                 out.extend(says.iter().map(|new| (new.clone(), *count)));
                 *told = says;
             }
         }
-        self.left = left;
-    }
-
-    /// The right row in force at a moment; `None` if there is none, or two that contradict each other.
-    fn shown(&self, at_ms: u64) -> Option<&R> {
-        let (_, at_once) = self.right.range(..=at_ms).next_back()?;
-        let mut stand = at_once.iter().filter(|(_, count)| *count > 0);
-        stand.next().map(|(row, _)| row).filter(|_| stand.next().is_none())
     }
 
     /// Forgets left rows from before `since_ms`, and right rows of which none in force since then is one; whether any is left.
@@ -147,9 +133,7 @@ impl<L: Ord + Clone, R: Ord, Out: Clone + PartialEq> InForce<L, R, Out> {
         while self.left.first_key_value().is_some_and(|((at_ms, _), _)| *at_ms < since_ms) {
             self.left.pop_first();
         }
-        if let Some(in_force_ms) = self.right.range(..=since_ms).next_back().map(|(at_ms, _)| *at_ms) {
-            self.right = self.right.split_off(&in_force_ms);
-        }
-        !self.left.is_empty() || !self.right.is_empty()
+        self.right.forget(since_ms);
+        !self.left.is_empty() || self.right.last_ms().is_some()
     }
 }

@@ -3,6 +3,7 @@
 mod as_of_join;
 mod deduplicate;
 mod fold;
+mod in_force;
 mod index;
 mod interval_join;
 mod interval_self_join;
@@ -16,6 +17,7 @@ mod timeline;
 pub use as_of_join::as_of_join;
 pub use deduplicate::deduplicate;
 pub use fold::fold;
+pub(crate) use in_force::InForce;
 pub use interval_join::{Interval, interval_join};
 pub use interval_self_join::interval_self_join;
 pub use offload::{Offload, OffloadLimits, PoolFailed, Turn, WhenFull, Work};
