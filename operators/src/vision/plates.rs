@@ -138,10 +138,7 @@ impl Plates {
             let bounds = detections[found.detection].bounds;
             (found.plate.middle()[0] - bounds.x as f32 - bounds.width as f32 / 2.0).abs()
         };
-        let same = |one: &Found, other: &Found| {
-            let ([ax, ay], [bx, by]) = (one.plate.middle(), other.plate.middle());
-            (ax - bx).hypot(ay - by) < one.plate.extent()[0] / 2.0
-        };
+        let same = |one: &Found, other: &Found| one.plate.is_also(&other.plate);
         let beaten: Vec<bool> = (0..all.len())
             .map(|i| (0..all.len()).any(|j| j != i && same(&all[i], &all[j]) && (off(&all[j]), j) < (off(&all[i]), i)))
             .collect();

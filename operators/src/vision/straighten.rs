@@ -124,6 +124,13 @@ impl PlateCorners {
     pub fn middle(&self) -> [f32; 2] {
         [0, 1].map(|k| self.corners.iter().map(|corner| corner[k]).sum::<f32>() / 4.0)
     }
+
+    /// Whether another is this plate too: its middle is less than half of this one's width away.
+    #[must_use]
+    pub fn is_also(&self, other: &Self) -> bool {
+        let ([ax, ay], [bx, by]) = (self.middle(), other.middle());
+        (ax - bx).hypot(ay - by) < self.extent()[0] / 2.0
+    }
 }
 
 fn distance(a: [f32; 2], b: [f32; 2]) -> f64 {

@@ -81,7 +81,7 @@ impl PlateFinder for VietnamesePlateFinder {
             // Two looks that began at two places may have ended at one.
             let mut kept: Vec<PlateCorners> = Vec::with_capacity(sure.len());
             for plate in sure {
-                if !kept.iter().any(|surer| apart(surer, &plate) < surer.extent()[0] / 2.0) {
+                if !kept.iter().any(|surer| surer.is_also(&plate)) {
                     kept.push(plate);
                 }
             }
@@ -103,7 +103,7 @@ fn places(cells: &[f32], window: &Window) -> Vec<PlateCorners> {
         let corner = |i: usize| window.outside([0, 1].map(|k| middle[k] + cell[1 + 2 * i + k] * REACH));
         let plate = PlateCorners { corners: std::array::from_fn(corner), confidence: permille(cell[0]) };
         let finite = plate.corners.as_flattened().iter().all(|v| v.is_finite());
-        if finite && !kept.iter().any(|surer| apart(surer, &plate) < surer.extent()[0] / 2.0) {
+        if finite && !kept.iter().any(|surer| surer.is_also(&plate)) {
             kept.push(plate);
             if kept.len() == PLACES {
                 break;
@@ -111,12 +111,6 @@ fn places(cells: &[f32], window: &Window) -> Vec<PlateCorners> {
         }
     }
     kept
-}
-
-/// How far the middles of two plates are from each other, pixels.
-fn apart(one: &PlateCorners, other: &PlateCorners) -> f32 {
-    let ([ax, ay], [bx, by]) = (one.middle(), other.middle());
-    (ax - bx).hypot(ay - by)
 }
 
 /// A score as a probability.
