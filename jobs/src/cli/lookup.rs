@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
-use schemas::PlateText;
-use serde_json::Value;
+use schemas::{PlateText, Status};
+use serde_json::{Value, json};
 
+use super::choice::choice;
 use super::deliveries::time;
 use super::remote::{Ask, Remote, encoded};
 use super::submit::text;
@@ -42,8 +43,8 @@ pub(super) struct Alerts {
     #[arg(long, value_name = "CAMERA")]
     camera: Option<String>,
     /// That stand so
-    #[arg(long, value_name = "STATE")]
-    state: Option<Standing>,
+    #[arg(long, value_name = "STATE", value_parser = choice::<Status>())]
+    state: Option<Status>,
     /// Of which this was decided
     #[arg(long, value_name = "DECISION")]
     review: Option<Reviewed>,
@@ -61,17 +62,6 @@ pub(super) struct Alerts {
     after: Option<String>,
     #[command(flatten)]
     remote: Remote,
-}
-
-/// How an alert stands.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Standing {
-    /// More evidence may still change it
-    Provisional,
-    /// It will not change again
-    Final,
-    /// Better evidence took it back
-    Withdrawn,
 }
 
 /// What was decided of an alert.
@@ -165,7 +155,8 @@ impl Alerts {
             say(&if self.remote.json { format!("{alert:#}\n") } else { one(&alert) })?;
             return Ok(Outcome::Well);
         }
-        let (state, review) = (self.state.as_ref().and_then(name), self.review.as_ref().and_then(name));
+        let state = self.state.and_then(|state| json!(state).as_str().map(str::to_owned));
+        let review = self.review.as_ref().and_then(name);
         let named = [("rule", &self.rule), ("centre", &self.centre), ("camera", &self.camera), ("cursor", &self.cursor)];
         let named = named.into_iter().chain([("state", &state), ("review", &review)]);
         let mut query: Vec<(&str, String)> = self.span.query().chain([("limit", self.last.to_string())]).collect();

@@ -17,6 +17,7 @@ mod access;
 mod audit;
 #[cfg(feature = "vision")]
 mod capture;
+mod choice;
 mod deliveries;
 mod demo;
 mod diff;

@@ -1,8 +1,10 @@
 //! `giaolo review`, `giaolo ack`: what people do about alerts.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use schemas::{Decision, ReviewReason};
 use serde_json::{Value, json};
 
+use super::choice::choice;
 use super::remote::{Ask, Remote, encoded};
 use super::submit::text;
 use super::{Outcome, say};
@@ -23,11 +25,11 @@ pub(super) struct Review {
     #[arg(value_name = "ID")]
     id: String,
     /// Whether it is right
-    #[arg(value_name = "DECISION")]
+    #[arg(value_name = "DECISION", value_parser = choice::<Decision>())]
     decision: Decision,
     /// Why it is not
-    #[arg(long, value_name = "REASON", required_if_eq("decision", "rejected"))]
-    reason: Option<Reason>,
+    #[arg(long, value_name = "REASON", required_if_eq("decision", "rejected"), value_parser = choice::<ReviewReason>())]
+    reason: Option<ReviewReason>,
     /// What else there is to say; with the reason other it is needed
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     note: String,
@@ -56,47 +58,9 @@ pub(super) struct Ack {
     remote: Remote,
 }
 
-/// Whether an alert is right.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Decision {
-    /// It is
-    Confirmed,
-    /// It is not
-    Rejected,
-}
-
-/// Why an alert is not right.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Reason {
-    /// The plate was misread
-    WrongPlate,
-    /// Two vehicles were taken for one
-    WrongVehicle,
-    /// What was measured is not so: a lane, a line, a speed
-    WrongMeasurement,
-    /// The signal was broken, or showed something else
-    BrokenSignal,
-    /// An officer directed the traffic
-    Directed,
-    /// An emergency, or the vehicle was on an emergency call
-    Emergency,
-    /// It drove under escort
-    Escort,
-    /// It happened, and is allowed there
-    Allowed,
-    /// Something else, which the note says
-    Other,
-}
-
-/// A choice as the server calls it.
-fn name(choice: &impl ValueEnum) -> Option<String> {
-    choice.to_possible_value().map(|value| value.get_name().replace('-', "_"))
-}
-
 impl Review {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
-        let (decision, reason) = (name(&self.decision), self.reason.as_ref().and_then(name));
-        let mut body = json!({"decision": decision, "reason": reason, "note": self.note});
+        let mut body = json!({"decision": self.decision, "reason": self.reason, "note": self.note});
         if let Some(revision) = self.revision {
             body["revision"] = revision.into();
         }
