@@ -125,6 +125,8 @@ fn a_camera_that_goes_and_comes_back_is_captured_again_and_no_frame_comes_twice(
     let camera = Camera::begin(&video, port).unwrap();
     until("pictures come again", || noted.pictures().len() > before + 60);
     until("it is told that they come", || is(State::Streaming));
+    // A server sends its first report when it likes, some seconds in.
+    until("a sender report comes", || noted.pictures().iter().any(|picture| picture.error_ms == 50));
     stop.store(true, Ordering::Relaxed);
     running.join().unwrap().unwrap();
     drop(camera);
