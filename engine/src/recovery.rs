@@ -1,30 +1,19 @@
 //! Recovery: a job becomes the one writer of its outputs, reads how far its predecessor came, and goes on from there.
 //!
 //! ```text
-//! fence ─▶ read the history ─▶ choose where to begin ─▶ run ─┬─ the writer ended, and nobody took its place
-//!   ▲                          ▲ twice as far back           │      │
-//!   │                          └── what was rebuilt is not what there was
-//!   └───────────────────────────────────────────────────────────────┘
+//! fence ─▶ read the history ─▶ choose where to begin ─▶ run
+//!                              ▲ twice as far back       │
+//!                              └── what was rebuilt is not what there was
 //! ```
 //!
 //! The order matters: whoever is fenced can add nothing to a history that is read after it.
-
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::fail_point::{Stage, pass};
 use crate::pump::{Start, span};
 use crate::run::{Report, RunError};
 use crate::transport::{Progress, Transport, TransportError, Writer};
 
-/// How often in a row a writer that ended is replaced, and after how long it was no row any more.
-const RENEWALS: u32 = 5;
-const STEADY: Duration = Duration::from_secs(60);
-
-/// How long a log is left alone whose writer ended.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// Runs a job from where its progress says, with a new writer where one ended by itself. If what it rebuilds is not what there was, it begins anew twice as far back, and
+/// Runs a job from where its progress says. If what it rebuilds is not what there was, it begins anew twice as far back, and
 /// so on to the first record.
 ///
 /// # Errors
@@ -36,9 +25,8 @@ pub(crate) fn recover(
     outputs: &[String],
     mut run: impl FnMut(Start, Box<dyn Writer>) -> Result<Report, RunError>,
 ) -> Result<Report, RunError> {
-    let (mut times, mut renewals) = (1, 0);
+    let mut times = 1;
     loop {
-        let began = Instant::now();
         pass(Stage::BeforeInit);
         let mut writer = sink.writer(name, outputs)?;
         pass(Stage::AfterInit);
@@ -54,11 +42,6 @@ pub(crate) fn recover(
             Err(RunError::Astray(job)) if further => {
                 tracing::warn!(job, "what was rebuilt is not what there was; beginning further back");
                 times *= 2;
-            }
-            Err(RunError::Transport(error)) if error.renew && renewals < RENEWALS => {
-                tracing::warn!(job = name, %error, "the writer ended; beginning with a new one");
-                renewals = if began.elapsed() > STEADY { 1 } else { renewals + 1 };
-                thread::sleep(PAUSE);
             }
             ended => return ended.map_err(|error| begun_anew(error, times)),
         }

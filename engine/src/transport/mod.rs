@@ -252,8 +252,6 @@ pub struct TransportError {
     pub hint: Option<String>,
     /// Whether the same call may succeed later.
     pub retry: bool,
-    /// Whether another writer of the same job may succeed: this one has ended, and nobody took its place.
-    pub renew: bool,
     /// What lies behind it.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -262,7 +260,7 @@ pub struct TransportError {
 impl TransportError {
     /// An error that will not go away by itself.
     pub fn lasting(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, retry: false, renew: false, source: None }
+        Self { message: message.into(), hint: None, retry: false, source: None }
     }
 
     /// An error that may go away by itself.

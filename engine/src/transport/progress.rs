@@ -2,6 +2,9 @@
 
 use super::{Progress, TransportError};
 
+/// How much further back than a restart must, one may begin if what it rebuilt was found wrong: so much history is kept.
+pub(super) const TIMES: u64 = 2;
+
 impl Progress {
     /// The version of the shape written here. Older ones are still read; a newer one is refused.
     pub const VERSION: u16 = 1;

@@ -6,8 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use city::broker::Broker;
+use city::line::{Line, request};
 use engine::transport::kafka::{KafkaConfig, KafkaTransport};
-use engine::transport::{Batch, Position, Transport, TransportError};
+use engine::transport::{Batch, OutputRow, Position, Progress, Transport, TransportError, Writer};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
@@ -176,6 +177,85 @@ fn a_frozen_broker_passes_and_the_same_commit_succeeds_later() {
     }
     assert_eq!(batch.records.len(), 1);
     assert_eq!(place.values(&alerts), ["1", "2"]);
+}
+
+/// A job's writer behind a line, and how many epochs it has committed.
+struct Behind {
+    _broker: Broker,
+    line: Line,
+    place: Place,
+    writer: Box<dyn Writer>,
+    alerts: String,
+    epochs: u64,
+}
+
+impl Behind {
+    /// `None` where there can be no broker, which is said.
+    fn a_line() -> Option<Self> {
+        let mut line = None;
+        let broker = Broker::start_behind(|port| Some(line.insert(Line::to(port)).port())).map_err(|skipped| println!("{skipped}")).ok()?;
+        let kafka = connect(&broker, &[("message.timeout.ms", "3000"), ("socket.timeout.ms", "3000"), ("transaction.timeout.ms", "4000")]);
+        let place = Place { store: Box::new(kafka), suffix: String::new() };
+        let alerts = place.name("alerts");
+        let writer = place.writer("job", &[&alerts]);
+        Some(Self { _broker: broker, line: line?, place, writer, alerts, epochs: 0 })
+    }
+
+    fn commit(&mut self) {
+        let (rows, progress) = self.next();
+        patiently(|| self.writer.commit(&rows, &progress));
+    }
+
+    /// Commits while the line is cut behind such a request, and stays cut for so much longer than the writer tries once.
+    fn commit_and_cut_behind(&mut self, request: i16, longer: Duration) {
+        let (rows, progress) = self.next();
+        self.line.cut_behind(request);
+        let error = self.writer.commit(&rows, &progress).expect_err("the line is cut");
+        assert!(error.retry && self.line.is_cut(), "{error:?}");
+        thread::sleep(longer);
+        self.line.mend();
+        patiently(|| self.writer.commit(&rows, &progress));
+    }
+
+    fn next(&mut self) -> ([OutputRow; 2], Progress) {
+        self.epochs += 1;
+        let value = self.epochs.to_string();
+        ([row(&self.alerts, "a", value.clone()), row(&self.alerts, "b", value)], progress("job", self.epochs))
+    }
+
+    /// Every epoch is there once.
+    fn hold(&mut self) {
+        let expected: Vec<String> = (1..=self.epochs).flat_map(|epoch| [epoch.to_string(), epoch.to_string()]).collect();
+        assert_eq!(self.place.values(&self.alerts), expected);
+        let history: Vec<u64> = patiently(|| self.writer.history()).iter().map(|progress| progress.epoch).collect();
+        assert_eq!(history, (1..=self.epochs).collect::<Vec<_>>());
+    }
+}
+
+/// The worst moments to lose the line: the broker has done what it was asked, the writer does not hear of it, and by the time
+/// that it reaches the broker again it has given up its transaction.
+#[test]
+fn a_line_that_is_cut_behind_any_request_of_a_transaction_loses_and_repeats_nothing() {
+    let Some(mut job) = Behind::a_line() else { return };
+    for request in [request::PRODUCE, request::ADD_PARTITIONS_TO_TXN, request::END_TXN] {
+        job.commit();
+        job.commit_and_cut_behind(request, Duration::from_millis(500));
+        job.commit();
+    }
+    job.hold();
+}
+
+/// A broker ends a transaction that is open for too long, in the same way in which it ends that of a writer that was replaced.
+#[test]
+fn a_transaction_that_the_broker_ended_is_written_again() {
+    let Some(mut job) = Behind::a_line() else { return };
+    job.commit();
+    for request in [request::PRODUCE, request::ADD_PARTITIONS_TO_TXN] {
+        // A broker looks for such every ten seconds.
+        job.commit_and_cut_behind(request, Duration::from_secs(15));
+        job.commit();
+    }
+    job.hold();
 }
 
 /// Tries again what may pass, as the engine does.

@@ -81,7 +81,7 @@ impl Cluster {
     /// All topics and their partitions, by name, but for Kafka's own and ours.
     pub(super) fn topics(&self) -> Result<Vec<(String, Vec<u32>)>, TransportError> {
         let metadata = self.metadata("the topics cannot be listed", None)?;
-        let ours = |name: &str| name.starts_with("__") || name == progress::LATEST || name == progress::HISTORY;
+        let ours = |name: &str| name.starts_with("__") || progress::topics().iter().any(|ours| ours.topic == name);
         let listed = metadata.topics().iter().filter(|topic| !ours(topic.name()));
         let mut topics: Vec<_> = listed.map(|topic| (topic.name().to_owned(), numbers(topic))).collect();
         topics.sort();
@@ -91,7 +91,14 @@ impl Cluster {
     /// The offsets that a partition keeps, those of open transactions included.
     pub(super) fn offsets(&self, topic: &str, partition: u32) -> Result<std::ops::Range<u64>, TransportError> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
-        let found = self.lookup.fetch_watermarks(topic, number, PATIENCE);
+        let fetch = || self.lookup.fetch_watermarks(topic, number, PATIENCE);
+        let found = fetch().or_else(|error| match error.rdkafka_error_code() {
+            // What librdkafka remembers is that there was no leader, as when a broker had been away; it does not look again by itself.
+            Some(Code::UnknownPartition | Code::LeaderNotAvailable) => {
+                self.lookup.fetch_metadata(Some(topic), PATIENCE).and_then(|_| fetch())
+            }
+            _ => Err(error),
+        });
         let what = || format!("the offsets of topic “{topic}”, partition {partition} cannot be looked up");
         let (first, next) = found.map_err(|error| self.lookup.context().explain(&what(), error))?;
         let offset = |offset: i64| u64::try_from(offset).unwrap_or(0);

@@ -29,6 +29,8 @@ pub(super) struct Connection {
 struct Heard {
     /// The last error that concerned the client as a whole.
     trouble: Option<(Code, String)>,
+    /// Whether the line to a broker failed since this was last asked.
+    line_failed: bool,
     /// Partitions whose broker does not answer, and since when.
     silent: BTreeMap<(String, i32), Instant>,
     /// The first message of this transaction that was not delivered.
@@ -70,6 +72,11 @@ impl Connection {
         self.heard().undelivered.take()
     }
 
+    /// Whether the line to a broker failed since this was last asked: what was sent may have been sent twice.
+    pub(super) fn line_failed(&self) -> bool {
+        std::mem::take(&mut self.heard().line_failed)
+    }
+
     /// Records must come by the queues of their partitions. One that does not is a bug, and must not go unnoticed.
     pub(super) fn lost(&self, message: &BorrowedMessage<'_>) {
         self.heard().lost = Some(format!("offset {} of topic “{}”, partition {}", message.offset(), message.topic(), message.partition()));
@@ -107,7 +114,7 @@ impl Connection {
     }
 }
 
-fn is_denied(code: Code) -> bool {
+pub(super) fn is_denied(code: Code) -> bool {
     matches!(
         code,
         Code::Authentication
@@ -166,6 +173,7 @@ impl ClientContext for Connection {
         let Some(code) = error.rdkafka_error_code().filter(|code| *code != Code::PartitionEOF) else { return };
         debug!(target: "kafka", %error, "{reason}");
         let mut heard = self.heard();
+        heard.line_failed |= is_unreachable(code);
         // That all brokers are down follows what is wrong with each, and says less.
         if code != Code::AllBrokersDown || heard.trouble.is_none() {
             heard.trouble = Some((code, reason.to_owned()));

@@ -7,6 +7,7 @@
 //!              producer (transactional) ◀── writer: rows ┐
 //!                                                        ├ one transaction
 //!                         giaolo-progress, giaolo-history┘
+//!                         giaolo-writers ◀── who the writer is
 //! ```
 //!
 //! **Reading.** One consumer a process, with partitions assigned by hand: who reads what is the job's own business and stands in
@@ -18,6 +19,7 @@
 //! **Writing.** A transactional producer named after the job. Taking its name (`init_transactions`) comes first and ends the
 //! transaction of a predecessor, so what is read afterwards as history is final. Each commit is one transaction with the rows, the
 //! newest progress record in the compacted `giaolo-progress`, and the same in `giaolo-history`, which keeps a week.
+//! After anything that went wrong with a transaction the writer goes on with a new producer, unless `giaolo-writers` names another.
 //!
 //! **Outputs** that do not exist are made with one partition, the cluster's own replication and `cleanup.policy=delete`. They are changelogs
 //! keyed by id, so `compact` suggests itself; but a job's own output is the memory from which it rebuilds its state, and

@@ -1,8 +1,10 @@
-//! The two topics of progress records: the newest of each job for ever, and all of them for a week.
+//! What this transport keeps of jobs: the newest progress record of each for ever, all of them for a week, and who writes each.
 
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::super::progress::TIMES;
 use super::super::{Batch, Position, Progress, Reader, TransportError};
 use super::cluster::{Cluster, Wanted};
 use super::reader::KafkaReader;
@@ -13,8 +15,11 @@ pub(super) const LATEST: &str = "giaolo-progress";
 /// All records of all jobs, keyed by job.
 pub(super) const HISTORY: &str = "giaolo-history";
 
+/// Who writes each job, keyed by job: whoever became its writer last.
+pub(super) const WRITERS: &str = "giaolo-writers";
+
 /// Compacted, in segments of an hour so that compaction comes round to it.
-const LATEST_SETTINGS: [(&str, &str); 2] = [("cleanup.policy", "compact"), ("segment.ms", "3600000")];
+const NEWEST_SETTINGS: [(&str, &str); 2] = [("cleanup.policy", "compact"), ("segment.ms", "3600000")];
 
 /// A week, which is Kafka's default for the inputs: a history longer than they are could not be replayed. A restart needs of
 /// both what it rests on ([`Progress::rests_on_ms`]): hours, as a rule.
@@ -24,19 +29,28 @@ const HISTORY_SETTINGS: [(&str, &str); 3] = [("cleanup.policy", "delete"), ("ret
 /// every ten seconds.
 const OPEN: Duration = Duration::from_secs(90);
 
+/// How many records at the end of a topic are looked at first: a minute of a busy job.
+const REACH: u64 = 1_000;
+
 /// The topics that every writer needs. One partition each: the order of the records is the order of the commits.
-pub(super) fn topics() -> [Wanted<'static>; 2] {
+pub(super) fn topics() -> [Wanted<'static>; 3] {
     [
-        Wanted { topic: LATEST, partitions: Some(1), settings: &LATEST_SETTINGS },
+        Wanted { topic: WRITERS, partitions: Some(1), settings: &NEWEST_SETTINGS },
+        Wanted { topic: LATEST, partitions: Some(1), settings: &NEWEST_SETTINGS },
         Wanted { topic: HISTORY, partitions: Some(1), settings: &HISTORY_SETTINGS },
     ]
 }
 
-/// A job's committed progress records, oldest first. To be read by its writer: nobody else can add to it meanwhile.
+/// A job's committed progress records, oldest first, as far back as a restart may reach. To be read by its writer: nobody else
+/// can add to it meanwhile.
 pub(super) fn history(cluster: &Cluster, job: &str) -> Result<Vec<Progress>, TransportError> {
-    let mut history = records(cluster, HISTORY, job)?;
+    let reaches_back = |found: &[Progress]| {
+        let since_ms = found.last().and_then(|last| last.since_ms(TIMES));
+        since_ms.is_some_and(|since_ms| found.iter().any(|before| before.entered_until_ms() <= since_ms))
+    };
+    let mut history = records(cluster, HISTORY, job, reaches_back)?;
     // After a week without a commit only the newest record is left.
-    if let Some(latest) = records(cluster, LATEST, job)?.pop()
+    if let Some(latest) = records(cluster, LATEST, job, |found| !found.is_empty())?.pop()
         && history.last().is_none_or(|last| last.epoch < latest.epoch)
     {
         history.push(latest);
@@ -44,18 +58,55 @@ pub(super) fn history(cluster: &Cluster, job: &str) -> Result<Vec<Progress>, Tra
     Ok(history)
 }
 
-/// A job's records in one topic, as of now.
+/// A job's newest committed progress record of the last week.
+pub(super) fn newest(cluster: &Cluster, job: &str) -> Result<Option<Progress>, TransportError> {
+    Ok(records(cluster, HISTORY, job, |found| !found.is_empty())?.pop())
+}
+
+/// Who announced itself last as the writer of a job.
+pub(super) fn writer(cluster: &Cluster, job: &str) -> Result<Option<String>, TransportError> {
+    let name = |value: &[u8], _: &str| Ok(String::from_utf8_lossy(value).into_owned());
+    Ok(tail(cluster, WRITERS, job, name, |found| !found.is_empty())?.pop())
+}
+
+fn records(cluster: &Cluster, topic: &str, job: &str, enough: impl Fn(&[Progress]) -> bool) -> Result<Vec<Progress>, TransportError> {
+    tail(cluster, topic, job, Progress::from_json, enough)
+}
+
+/// A job's records at the end of a topic as of now, oldest first: all, or so many that they are enough.
+fn tail<T>(
+    cluster: &Cluster,
+    topic: &str,
+    job: &str,
+    read: impl Fn(&[u8], &str) -> Result<T, TransportError>,
+    enough: impl Fn(&[T]) -> bool,
+) -> Result<Vec<T>, TransportError> {
+    let kept = cluster.offsets(topic, 0)?;
+    let mut reach = REACH;
+    while reach < kept.end - kept.start {
+        let found = read_from(cluster, topic, job, kept.end - reach..kept.end, &read)?;
+        if enough(&found) {
+            return Ok(found);
+        }
+        reach *= 4;
+    }
+    if kept.is_empty() { Ok(Vec::new()) } else { read_from(cluster, topic, job, 0..kept.end, &read) }
+}
+
+/// A job's records in one topic, from an offset on (0: from the first that is kept).
 ///
 /// The end is the log's own (high watermark). What is committed may end earlier while another job's transaction is open, and
 /// ours may lie behind it: so wait until the committed end has passed it, and only then read until nothing is left. The last
 /// offsets are never delivered, since they are the marks that end transactions.
-fn records(cluster: &Cluster, topic: &str, job: &str) -> Result<Vec<Progress>, TransportError> {
-    let kept = cluster.offsets(topic, 0)?;
-    if kept.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut reader = KafkaReader::begin(cluster, topic, 0, 0)?;
-    await_committed(cluster, &reader, topic, kept.end)?;
+fn read_from<T>(
+    cluster: &Cluster,
+    topic: &str,
+    job: &str,
+    offsets: Range<u64>,
+    read: impl Fn(&[u8], &str) -> Result<T, TransportError>,
+) -> Result<Vec<T>, TransportError> {
+    let mut reader = KafkaReader::begin(cluster, topic, 0, offsets.start)?;
+    await_committed(cluster, &reader, topic, offsets.end)?;
     let place = format!("topic “{topic}” of {}", cluster.place());
     let (mut found, mut batch) = (Vec::new(), Batch::default());
     let mut deadline = Instant::now() + OPEN;
@@ -64,7 +115,7 @@ fn records(cluster: &Cluster, topic: &str, job: &str) -> Result<Vec<Progress>, T
         let position = reader.read(1 << 20, &mut batch)?;
         for record in batch.records.iter().filter(|record| batch.key(record) == job.as_bytes()) {
             if let Some(value) = batch.value(record) {
-                found.push(Progress::from_json(value, &place)?);
+                found.push(read(value, &place)?);
             }
         }
         match position {

@@ -2,14 +2,20 @@
 //!
 //! ```text
 //! ready ─▶ begin ─▶ send rows, progress ─▶ delivered ─▶ commit ─▶ ready
-//!            ▲              │ error            │ error     │ no answer
-//!            └── aborting ◀─┴──────────────────┘           └▶ unknown: the same commit asks again
-//! any ─▶ ended: another writer took the name
+//!   ▲          ▲           │ error            │ error     │ no answer
+//!   │          └─ worn ◀─ aborting ◀──────────┘           └▶ unknown: the same commit asks again ─▶ worn
+//!   └───────────────┘ a new producer, unless another writer has announced itself
 //! ```
+//!
+//! A producer is *worn* once anything went wrong with a transaction. Requests may then have been sent twice, and one that
+//! comes late would reach into the next transaction, or stand for it: in one that is aborted librdkafka (2.12) also gives the
+//! sequence numbers of messages that the broker may have taken to the next messages, which the broker then takes for
+//! repetitions and drops. A new producer begins a new epoch of the name, in which nothing of the old one counts.
 
 use std::collections::BTreeSet;
+use std::process;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -20,6 +26,7 @@ use super::super::topics::check_name;
 use super::super::{OutputRow, Progress, TransportError, Writer};
 use super::client::Purpose;
 use super::cluster::{Cluster, Wanted};
+use super::connection::is_denied;
 use super::producer::Sender;
 use super::progress;
 use crate::fail_point::{Stage, pass};
@@ -35,11 +42,14 @@ pub(super) struct KafkaWriter {
     cluster: Arc<Cluster>,
     sender: Sender,
     job: String,
+    /// Its own name among all that ever wrote the job.
+    name: String,
     outputs: BTreeSet<String>,
     state: State,
 }
 
 /// Where the writer stands between two calls.
+#[derive(Clone, Copy)]
 enum State {
     /// No transaction is open.
     Ready,
@@ -47,20 +57,49 @@ enum State {
     Aborting,
     /// The commit of this epoch was asked for and not answered.
     Unknown(u64),
+    /// The producer must be replaced. Whether this epoch was committed is not known, if there is one.
+    Worn(Option<u64>),
 }
 
 impl KafkaWriter {
     /// Takes the job over from whoever wrote it before, and makes the outputs that are not there.
     pub(super) fn become_writer(cluster: Arc<Cluster>, job: &str, outputs: &[String]) -> Result<Self, TransportError> {
-        cluster.make_topics(&progress::topics().into_iter().collect::<Vec<_>>())?;
+        cluster.make_topics(&progress::topics())?;
         make_outputs(&cluster, outputs)?;
         let outputs = outputs.iter().cloned().collect();
-        let sender = Sender::new(&cluster.config, Purpose::Write(job))?;
-        sender.producer.init_transactions(TAKE_OVER).map_err(|error| {
-            let what = format!("job “{job}” cannot become the writer of its outputs");
-            sender.producer.context().explain(&what, error)
-        })?;
-        Ok(Self { cluster, sender, job: job.to_owned(), outputs, state: State::Ready })
+        let sender = take_name(&cluster, job)?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let name = format!("process {}, nanosecond {}", process::id(), now.as_nanos());
+        let writer = Self { cluster, sender, job: job.to_owned(), name, outputs, state: State::Ready };
+        writer.announce()?;
+        Ok(writer)
+    }
+
+    /// Lets everybody know who writes the job now.
+    fn announce(&self) -> Result<(), TransportError> {
+        let failed = |error| self.explain("cannot be written: its writer is not announced", error);
+        self.sender.producer.begin_transaction().map_err(failed)?;
+        let record = BaseRecord::to(progress::WRITERS).partition(0).key(self.job.as_bytes()).payload(self.name.as_bytes());
+        self.sender.send(record)?;
+        self.sender.deliver()?;
+        self.sender.producer.commit_transaction(self.sender.patience).map_err(failed)
+    }
+
+    /// Fails if another writer has announced itself since.
+    fn check_writer(&self) -> Result<(), TransportError> {
+        match progress::writer(&self.cluster, &self.job)? {
+            Some(newest) if newest != self.name => Err(taken_over(&self.job, &self.cluster.place())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes on under a new epoch of the name. Asked before, so that nobody is robbed of it; and after, when nobody can come between.
+    fn replace_producer(&mut self) -> Result<(), TransportError> {
+        self.check_writer()?;
+        let sender = take_name(&self.cluster, &self.job)?;
+        self.check_writer()?;
+        self.sender = sender;
+        Ok(())
     }
 
     fn send(&self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
@@ -87,7 +126,8 @@ impl KafkaWriter {
         match self.sender.producer.commit_transaction(self.sender.patience) {
             Ok(()) => {
                 pass(Stage::AfterCommit);
-                self.state = State::Ready;
+                let asked_twice = matches!(self.state, State::Unknown(_)) || self.sender.producer.context().line_failed();
+                self.state = if asked_twice { State::Worn(None) } else { State::Ready };
                 Ok(())
             }
             Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
@@ -95,58 +135,59 @@ impl KafkaWriter {
             }
             Err(error) if may_be_asked_again(&error) => {
                 self.state = State::Unknown(epoch);
-                let cause = self.explain("is not committed", error);
-                let message = format!(
-                    "whether epoch {epoch} of job “{}” was committed is not known: {} did not answer",
-                    self.job,
-                    self.cluster.place()
-                );
-                Err(TransportError { hint: cause.hint, source: cause.source, ..TransportError::passing(message) })
+                Err(self.not_known(epoch, &self.explain("is not committed", error)))
             }
-            Err(error) => Err(self.ended().unwrap_or_else(|| TransportError { retry: false, ..self.explain("is not committed", error) })),
+            Err(error) => {
+                let error = self.not_known(epoch, &self.explain("is not committed", error));
+                Err(self.wear_out(Some(epoch), error))
+            }
         }
+    }
+
+    fn not_known(&self, epoch: u64, cause: &TransportError) -> TransportError {
+        let message = format!("whether epoch {epoch} of job “{}” was committed is not known: {cause}", self.job);
+        TransportError { hint: cause.hint.clone(), ..TransportError::passing(message) }
     }
 
     /// Aborts, and says why: because of the error given, unless the writer has been replaced.
     fn give_up(&mut self, error: TransportError) -> TransportError {
-        let aborted = self.abort();
-        self.ended().or_else(|| aborted.err().filter(|worse| !worse.retry)).unwrap_or(error)
+        self.abort().err().filter(|worse| !worse.retry).unwrap_or(error)
     }
 
     fn abort(&mut self) -> Result<(), TransportError> {
         self.state = State::Aborting;
-        let aborted = self.sender.producer.abort_transaction(ABORT);
-        // What was purged counts as undelivered; it is of no interest any more.
-        self.sender.producer.context().undelivered();
-        match aborted {
+        match self.sender.producer.abort_transaction(ABORT) {
             Ok(()) => {
-                self.state = State::Ready;
+                self.state = State::Worn(None);
                 Ok(())
             }
-            Err(error) => {
-                let retry = may_be_asked_again(&error);
-                Err(self.ended().unwrap_or_else(|| TransportError { retry, ..self.explain("could not be aborted", error) }))
-            }
+            Err(error) if may_be_asked_again(&error) => Err(self.explain("could not be aborted", error)),
+            Err(error) => Err(self.wear_out(None, self.explain("could not be aborted", error))),
         }
     }
 
-    /// The error of a writer that can do nothing more, if that is what it is.
-    fn ended(&self) -> Option<TransportError> {
-        let (code, reason) = self.sender.producer.client().fatal_error()?;
-        Some(match code {
-            // The broker has one answer for two causes: the name was taken, or a transaction was open for too long.
-            Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => taken_over(&self.job, &self.cluster.place()),
-            // A broker that was away may have ended the transaction itself, and librdkafka goes on with none of its states after that.
-            _ => TransportError {
-                renew: true,
-                ..TransportError::lasting(format!("the writer of job “{}” has ended: {reason}", self.job)).hint("Start the job again.")
-            },
-        })
+    /// The producer can do nothing more: another writer took its name, or the broker ended its transaction because it was open for
+    /// too long, or librdkafka lost its thread when a broker was away. Only the first is lasting.
+    fn wear_out(&mut self, asked: Option<u64>, error: TransportError) -> TransportError {
+        self.state = State::Worn(asked);
+        let denied = self.sender.producer.client().fatal_error().is_some_and(|(code, _)| is_denied(code));
+        let ended = self.check_writer().err().filter(|error| !error.retry);
+        ended.unwrap_or(TransportError { retry: !denied, ..error })
     }
 
     fn explain(&self, what: &str, error: KafkaError) -> TransportError {
         self.sender.producer.context().explain(&format!("an epoch of job “{}” {what}", self.job), error)
     }
+}
+
+/// A producer with the name of a job. Whoever had it before can commit nothing more, and what it had open is aborted.
+fn take_name(cluster: &Cluster, job: &str) -> Result<Sender, TransportError> {
+    let sender = Sender::new(&cluster.config, Purpose::Write(job))?;
+    sender.producer.init_transactions(TAKE_OVER).map_err(|error| {
+        let what = format!("job “{job}” cannot become the writer of its outputs");
+        sender.producer.context().explain(&what, error)
+    })?;
+    Ok(sender)
 }
 
 fn make_outputs(cluster: &Cluster, outputs: &[String]) -> Result<(), TransportError> {
@@ -167,22 +208,33 @@ impl Writer for KafkaWriter {
     }
 
     fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
-        if let Some(ended) = self.ended() {
-            return Err(ended);
-        }
         if let Some(row) = rows.iter().find(|row| !self.outputs.contains(&row.topic)) {
             return Err(no_output(&row.topic, &self.job));
         }
-        match self.state {
-            State::Unknown(epoch) if epoch == progress.epoch => return self.finish(epoch),
-            State::Unknown(epoch) => {
-                return Err(TransportError::lasting(format!("whether epoch {epoch} of job “{}” was committed is not known", self.job))
-                    .hint("Start the job again: its progress record tells."));
-            }
-            State::Aborting => self.abort()?,
-            State::Ready => {}
+        if let State::Unknown(epoch) | State::Worn(Some(epoch)) = self.state
+            && epoch != progress.epoch
+        {
+            return Err(TransportError::lasting(format!("whether epoch {epoch} of job “{}” was committed is not known", self.job))
+                .hint("Start the job again: its progress record tells."));
         }
-        self.sender.producer.begin_transaction().map_err(|error| self.ended().unwrap_or_else(|| self.explain("cannot begin", error)))?;
+        match self.state {
+            State::Unknown(epoch) => return self.finish(epoch),
+            State::Aborting => self.abort()?,
+            State::Ready | State::Worn(_) => {}
+        }
+        if let State::Worn(asked) = self.state {
+            self.replace_producer()?;
+            let committed = asked.is_some() && progress::newest(&self.cluster, &self.job)?.map(|newest| newest.epoch) == asked;
+            self.state = State::Ready;
+            if committed {
+                return Ok(());
+            }
+        }
+        // What happened between two transactions concerns neither.
+        self.sender.producer.context().line_failed();
+        if let Err(error) = self.sender.producer.begin_transaction() {
+            return Err(self.wear_out(None, self.explain("cannot begin", error)));
+        }
         match self.send(rows, progress) {
             Ok(()) => self.finish(progress.epoch),
             Err(error) => Err(self.give_up(error)),

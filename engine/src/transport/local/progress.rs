@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use rusqlite::{Connection, ErrorCode, params};
 
-use super::super::progress::taken_over;
+use super::super::progress::{TIMES, taken_over};
 use super::super::{Progress, TransportError};
 use super::database::{Database, Refusal, signed};
 
@@ -53,9 +53,6 @@ const STEP_MS: u64 = 60_000;
 
 /// Records are deleted at every so manieth commit: nobody waits for the space.
 const EVERY: u64 = 64;
-
-/// How much further back than a restart must, one may begin if what it rebuilt was found wrong.
-const TIMES: u64 = 2;
 
 impl Steps {
     /// Notes down a record that is committed.
