@@ -13,28 +13,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use benches::serving::{Place, Serving, make_topics, now_ms, produce};
+use city::Load;
 use city::broker::Broker;
-use city::{EPOCH_MS, Load};
-use engine::Settings;
-use engine::server::{Config, Server, Submission};
 use engine::transport::kafka::{KafkaConfig, KafkaTransport};
 use engine::transport::local::LocalTransport;
-use engine::transport::{Batch, NewRecord, Reader, TopicStore, Transport};
-use jobs::ready::ready;
-use jobs::shared::TrafficHost;
+use engine::transport::{Batch, Reader, TopicStore};
 
-/// How often what has become due is sent.
-const SEND_EVERY: Duration = Duration::from_millis(5);
 /// How often the outputs are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// What comes at first is not counted: caches are cold, and nobody has a plate yet.
 const WARM_UP: Duration = Duration::from_secs(10);
-/// Partitions of the topic of observations.
-const PARTITIONS: u32 = 8;
 /// The outputs that are looked at.
 const WATCHED: [&str; 2] = ["sightings", "journeys"];
 
@@ -50,7 +43,8 @@ fn main() {
     for boxes in loads {
         let folder = tempfile::tempdir().expect("a folder");
         let store = |name: &str| Arc::new(LocalTransport::open(folder.path().join(name)).expect("a store"));
-        measure("local", boxes, seconds, &store("in.db"), &store("out.db"), folder.path());
+        let local = Place { input: store("in.db"), output: store("out.db"), folder: folder.path().to_owned() };
+        measure("local", boxes, seconds, &local);
         if quick {
             continue;
         }
@@ -58,7 +52,9 @@ fn main() {
             Ok(broker) => {
                 let config = KafkaConfig { brokers: broker.brokers(), ..KafkaConfig::default() };
                 let kafka = Arc::new(KafkaTransport::new(config).expect("a broker"));
-                measure("kafka", boxes, seconds, &kafka, &kafka, &folder.path().join("kafka"));
+                let other = tempfile::tempdir().expect("a folder");
+                let place = Place { input: Arc::clone(&kafka), output: kafka, folder: other.path().to_owned() };
+                measure("kafka", boxes, seconds, &place);
             }
             Err(skipped) => println!("{skipped}"),
         }
@@ -66,34 +62,17 @@ fn main() {
 }
 
 /// Sends a load for so long and prints how soon it was seen.
-fn measure<T: TopicStore + 'static>(store: &str, boxes: f64, seconds: f64, input: &Arc<T>, output: &Arc<T>, folder: &std::path::Path) {
+fn measure<T: TopicStore + 'static>(store: &str, boxes: f64, seconds: f64, place: &Place<T>) {
     let hours = (WARM_UP.as_secs_f64() + seconds) / 3_600.0;
     let load = Load { seed: 1, cameras: 200, fps: 5, boxes_per_second: boxes, sightings_per_second: boxes / 100.0, hours };
-    for (topic, partitions) in [("observations", PARTITIONS), ("signals", 1), ("hotlist", 1)] {
-        input.create_topic(topic, partitions).expect("a topic");
-    }
-    std::fs::create_dir_all(folder).expect("a folder");
-    let stop = Arc::new(AtomicBool::new(false));
-    let city = serde_json::to_value(load.city()).and_then(serde_json::from_value).expect("the product reads our map");
-    let config = Config {
-        name: "latency".to_owned(),
-        identity: "1".to_owned(),
-        source: Arc::clone(input) as Arc<dyn Transport>,
-        sink: Arc::clone(output) as Arc<dyn Transport>,
-        settings: Settings::default(),
-        catalogue: folder.join("jobs.db"),
-        stop: Arc::clone(&stop),
-    };
-    let server = Server::open(config, Arc::new(TrafficHost { city: Some(Arc::new(city)), remember_ms: 3_600_000 })).expect("a server");
-    let (running, text) = (server.clone(), ready("city").expect("a ready job").text);
-    let serving = thread::spawn(move || running.run());
-    server.submit("city.yaml", text, Submission::default()).expect("the ready job is right");
-    let sink = Arc::clone(input);
-    let producing = thread::spawn(move || produce(&load, sink.as_ref()));
+    make_topics(place.input.as_ref());
+    let serving = Serving::start(&load, place);
+    serving.submit_city();
+    let (input, output) = (Arc::clone(&place.input), &place.output);
+    let producing = thread::spawn(move || produce(&load, now_ms(), input.as_ref(), &AtomicBool::new(false)));
     let latencies = look(output.as_ref(), Duration::from_secs_f64(seconds));
     let behind_ms = producing.join().expect("the producer");
-    stop.store(true, Ordering::Relaxed);
-    serving.join().expect("the server").expect("the server ran");
+    serving.stop();
     for (topic, mut latencies) in latencies {
         latencies.sort_unstable();
         let at = |part: f64| latencies.get(((latencies.len() as f64 - 1.0) * part) as usize).copied().unwrap_or(0);
@@ -105,48 +84,16 @@ fn measure<T: TopicStore + 'static>(store: &str, boxes: f64, seconds: f64, input
     }
 }
 
-/// Sends each frame when it is due, at its time as its camera would; returns by how much it was late itself at most.
-fn produce(load: &Load, input: &dyn TopicStore) -> u64 {
-    let (began, began_ms) = (Instant::now(), now_ms());
-    let mut frames = load.observations().peekable();
-    let mut latest_ms = 0;
-    while frames.peek().is_some() {
-        let now = began.elapsed().as_millis() as i64;
-        let mut due = Vec::new();
-        while let Some(mut frame) = frames.next_if(|frame| frame.at_ms - EPOCH_MS <= now) {
-            latest_ms = latest_ms.max(now - (frame.at_ms - EPOCH_MS));
-            frame.at_ms += began_ms as i64 - EPOCH_MS;
-            frame.received_ms = frame.at_ms;
-            let partition = frame.camera.bytes().fold(7_u32, |hash, byte| hash.wrapping_mul(31) + u32::from(byte)) % PARTITIONS;
-            due.push((partition, frame.camera.clone(), serde_json::to_string(&frame).expect("a frame is JSON")));
-        }
-        let records: Vec<NewRecord<'_>> = (due.iter())
-            .map(|(partition, key, value)| NewRecord {
-                partition: *partition,
-                arrival_ms: None,
-                key: key.as_bytes(),
-                value: Some(value.as_bytes()),
-            })
-            .collect();
-        if !records.is_empty() {
-            input.append("observations", &records).expect("a topic");
-        }
-        thread::sleep(SEND_EVERY);
-    }
-    latest_ms.unsigned_abs()
-}
-
 /// Looks at the outputs for so long after the warm-up; returns how old each row's last frame was when it was seen.
-fn look(output: &dyn Transport, span: Duration) -> BTreeMap<&'static str, Vec<u64>> {
+fn look(output: &dyn TopicStore, span: Duration) -> BTreeMap<&'static str, Vec<u64>> {
     let began = Instant::now();
     let mut latencies: BTreeMap<&'static str, Vec<u64>> = WATCHED.map(|topic| (topic, Vec::new())).into();
     let mut readers: Vec<(&'static str, Box<dyn Reader>)> = Vec::new();
     while began.elapsed() < WARM_UP + span {
         if readers.is_empty() {
-            let open = |topic: &'static str| Some((topic, output.partitions(topic).ok()?));
-            let found: Option<Vec<_>> = WATCHED.into_iter().map(open).collect();
-            for (topic, partitions) in found.into_iter().flatten() {
-                readers.extend(partitions.into_iter().map(|number| (topic, output.reader(topic, number, 0).expect("a partition"))));
+            let found = WATCHED.map(|topic| (topic, benches::serving::readers(output, topic, false)));
+            if found.iter().all(|(_, readers)| !readers.is_empty()) {
+                readers.extend(found.into_iter().flat_map(|(topic, found)| found.into_iter().map(move |reader| (topic, reader))));
             }
         }
         for (topic, reader) in &mut readers {
@@ -168,8 +115,4 @@ fn look(output: &dyn Transport, span: Duration) -> BTreeMap<&'static str, Vec<u6
 fn last_frame_ms(row: &[u8]) -> Option<u64> {
     let row: serde_json::Value = serde_json::from_slice(row).ok()?;
     if row["revision"] == 1 { row["until_ms"].as_u64() } else { None }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
 }

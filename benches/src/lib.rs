@@ -7,12 +7,14 @@
 //! benches/plate_join.rs  reads of 200 cameras, joined by plate and time
 //! benches/decode.rs      bytes to records
 //! benches/latency.rs     a frame to what is committed of it, under load
+//! benches/restart.rs     a server that was killed, until it says something new; a job that comes late, likewise
 //! benches/lookup.rs      a look-up by plate in a day of 200 cameras
 //! peers/                 the join from Kafka to Kafka, and the same on Apache Flink (`make peers`)
 //!
 //! race       who does the same work faster: contenders run in turn, medians and ratios are printed
 //! stopwatch  wall time, processor time, and that of the busiest thread
 //! recording  the city that is measured      plate_reads  the reads that are joined, plate_wire: as JSON
+//! serving    a server under load
 //! dataflows  the product's operators        plain        the programs they are held against
 //! ```
 //!
@@ -27,6 +29,7 @@ pub mod plate_reads;
 pub mod plate_wire;
 pub mod race;
 pub mod recording;
+pub mod serving;
 pub mod stopwatch;
 
 /// What the environment gives under this name, else what is given here: numbers, separated by commas.
