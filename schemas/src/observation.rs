@@ -1,5 +1,7 @@
 //! What a camera saw in one frame, after detection.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +16,9 @@ pub struct Observation {
     pub frame: u64,
     /// When the frame was taken, by the camera's clock: milliseconds since the epoch.
     pub at_ms: u64,
-    /// What was detected.
+    /// What was detected. Shared by all steps that read the frame.
     #[serde(deserialize_with = "read_objects")]
-    pub objects: Vec<Object>,
+    pub objects: Arc<Vec<Object>>,
     /// In recordings only: when the line reached the centre, milliseconds since the epoch.
     #[serde(default)]
     pub received_ms: Option<u64>,
@@ -43,7 +45,7 @@ impl Observation {
 
 /// Reads objects with room for eight at once: most frames have no more, and growing there step by step costs a tenth of
 /// reading a frame.
-fn read_objects<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Object>, D::Error> {
+fn read_objects<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Arc<Vec<Object>>, D::Error> {
     struct Objects;
     impl<'de> serde::de::Visitor<'de> for Objects {
         type Value = Vec<Object>;
@@ -61,7 +63,7 @@ fn read_objects<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Object>, D
             Ok(objects)
         }
     }
-    d.deserialize_seq(Objects)
+    d.deserialize_seq(Objects).map(Arc::new)
 }
 
 /// One detected vehicle.

@@ -9,6 +9,8 @@
 //! It is slow work for a pool ([`Offload`](crate::stream::Offload)): a [`Sight`] is one thread's networks, [`Watched`] what is
 //! remembered of a camera from frame to frame. Every frame that goes in is told of once.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use schemas::{Duration, Frame, Name, Object, Observation};
 use serde::{Deserialize, Serialize};
@@ -311,7 +313,7 @@ fn observation(camera: Name, told: Told, detections: &[Detection], read: ReadPla
         body: None,
         speed_cms: None,
     });
-    Observation { camera, frame: told.frame, at_ms: told.at_ms, objects: objects.collect(), received_ms: None }
+    Observation { camera, frame: told.frame, at_ms: told.at_ms, objects: Arc::new(objects.collect()), received_ms: None }
 }
 
 impl Work<Name, Task> for Sight {

@@ -76,7 +76,7 @@ pub(crate) fn alert(id: u64, camera: &str, at_ms: u64) -> Alert {
 
 /// One frame without objects.
 pub(crate) fn frame(partition: u32, offset: u64, camera: &str, at_ms: u64) -> Arrived<schemas::Observation> {
-    let record = schemas::Observation { camera: Name::of(camera), frame: offset, at_ms, objects: Vec::new(), received_ms: None };
+    let record = schemas::Observation { camera: Name::of(camera), frame: offset, at_ms, objects: Arc::default(), received_ms: None };
     Arrived { place: place(partition, offset), record }
 }
 

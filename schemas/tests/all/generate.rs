@@ -41,7 +41,7 @@ generate! {
     Object = (Class::any(), 0..=1_000_u16, PixelBox::any(), option::of(Plate::any()), option::of(Body::any()), any::<Option<u32>>())
         .prop_map(|(class, confidence, bounds, plate, body, speed_cms)| Object { class, confidence, bounds, plate, body, speed_cms });
     Observation = (Name::any(), any::<u64>(), any::<u64>(), vec(Object::any(), 0..20), any::<Option<u64>>())
-        .prop_map(|(camera, frame, at_ms, objects, received_ms)| Observation { camera, frame, at_ms, objects, received_ms });
+        .prop_map(|(camera, frame, at_ms, objects, received_ms)| Observation { camera, frame, at_ms, objects: objects.into(), received_ms });
     Codec = select(vec![Codec::H264, Codec::H265, Codec::Mjpeg]);
     Frame = (
         (Name::any(), any::<u64>(), any::<u64>(), any::<u32>(), Codec::any()),

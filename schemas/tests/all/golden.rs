@@ -61,7 +61,7 @@ fn what_a_camera_sends() {
         speed_cms: Some(1_380),
     };
     let bare = Object { class: Class::Other, plate: None, body: None, speed_cms: None, ..full };
-    let objects = vec![full, bare];
+    let objects = vec![full, bare].into();
     hold("observation", &Observation { camera: Name::of("c019"), frame: 1_234, at_ms: NOON_MS, objects, received_ms: Some(NOON_MS + 85) });
 }
 
