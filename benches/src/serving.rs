@@ -141,15 +141,13 @@ fn sent(frame: &Observation) -> Sent {
 }
 
 /// Readers of all partitions of a topic, from an offset of each on: its first, or its end. None while the topic is not there.
-///
-/// # Panics
-/// It cannot be read.
+#[must_use]
 pub fn readers(output: &dyn TopicStore, topic: &str, from_end: bool) -> Vec<Box<dyn Reader>> {
     let open = |number| {
-        let end = if from_end { output.offsets(topic, number).expect("a partition").end } else { 0 };
-        output.reader(topic, number, end).expect("a partition")
+        let from = if from_end { output.offsets(topic, number)?.end } else { 0 };
+        output.reader(topic, number, from)
     };
-    output.partitions(topic).into_iter().flatten().map(open).collect()
+    output.partitions(topic).and_then(|numbers| numbers.into_iter().map(open).collect()).unwrap_or_default()
 }
 
 /// The time of day, milliseconds since the epoch.

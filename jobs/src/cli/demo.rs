@@ -58,6 +58,7 @@ impl Demo {
             forget(&self.local);
         }
         let store = || Store { local: Some(self.local.clone()), brokers: Vec::new() };
+        let goes_on = self.local.exists();
         let (job, input) = ("city".to_owned(), Some(self.input.clone()));
         Run {
             job,
@@ -70,7 +71,11 @@ impl Demo {
             bounded: true,
             json: false,
         }
-        .run()?;
+        .run()
+        // What is there may be of another version of the program, and is only a demo.
+        .map_err(|error| {
+            if goes_on { error.context("it cannot go on from the results that are there; `--again` begins anew") } else { error }
+        })?;
         let store = store().require()?;
         let file = self.local.display();
         say(&format!(

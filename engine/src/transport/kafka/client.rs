@@ -70,10 +70,15 @@ impl Purpose<'_> {
             ],
             Self::Feed => &[("client.id", "giaolo"), ("message.timeout.ms", "30000"), ("linger.ms", "20")],
             // A commit is flushed at once, so there is nothing to linger for. Java's way of choosing partitions, so
-            // that other programs find a key where they expect it.
-            Self::Write(_) => {
-                &[("client.id", "giaolo"), ("message.timeout.ms", "15000"), ("linger.ms", "0"), ("partitioner", "murmur2_random")]
-            }
+            // that other programs find a key where they expect it. Compressed, for a progress record is written many times a second
+            // and kept for a week.
+            Self::Write(_) => &[
+                ("client.id", "giaolo"),
+                ("message.timeout.ms", "15000"),
+                ("linger.ms", "0"),
+                ("partitioner", "murmur2_random"),
+                ("compression.type", "lz4"),
+            ],
         }
     }
 

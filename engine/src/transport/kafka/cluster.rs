@@ -93,8 +93,9 @@ impl Cluster {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let fetch = || self.lookup.fetch_watermarks(topic, number, PATIENCE);
         let found = fetch().or_else(|error| match error.rdkafka_error_code() {
-            // What librdkafka remembers is that there was no leader, as when a broker had been away; it does not look again by itself.
-            Some(Code::UnknownPartition | Code::LeaderNotAvailable) => {
+            // What librdkafka remembers is that there was no leader or another one, as when a broker had been away; it does not look
+            // again by itself.
+            Some(Code::UnknownPartition | Code::LeaderNotAvailable | Code::NotLeaderForPartition) => {
                 self.lookup.fetch_metadata(Some(topic), PATIENCE).and_then(|_| fetch())
             }
             _ => Err(error),
