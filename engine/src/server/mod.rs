@@ -16,6 +16,7 @@
 mod catalogue;
 mod differences;
 mod door;
+mod forecast;
 mod http;
 mod metrics;
 mod state;
@@ -33,6 +34,7 @@ use self::catalogue::Catalogue;
 pub use self::catalogue::{Definition, Entry};
 use self::differences::differences;
 pub use self::door::{Door, DoorError, Extension, Pace, Pass, Tls, TlsError, Told};
+use self::forecast::Forecast;
 pub use self::http::{Bound, failure, listen};
 pub use self::state::State;
 pub(crate) use self::supervise::Idle;
@@ -347,18 +349,24 @@ impl Server {
         let parts = prepared.program.parts().iter();
         let (shared, new): (Vec<_>, Vec<_>) = parts.partition(|part| known.contains(&part.key));
         let names = |parts: Vec<&crate::flow::Part>| parts.into_iter().map(|part| part.name.clone()).collect::<Vec<_>>();
+        let (shared, new) = (names(shared), names(new));
+        let conflict = self.check_outputs(&mut desk, &prepared).err().map(|error| error.to_string());
+        // Topics are looked into while others go on.
+        drop(desk);
+        let forecast = Forecast::of(self.config.source.as_ref(), &prepared.sources, prepared.memory_ms, &self.figures());
         Ok(serde_json::json!({
             "job": prepared.job,
             "definition": prepared.definition,
             "reads": prepared.sources.keys().collect::<Vec<_>>(),
             "writes": prepared.outputs,
             "memory_ms": prepared.memory_ms,
-            "shares": names(shared),
-            "builds": names(new),
+            "forecast": forecast,
+            "shares": shared,
+            "builds": new,
             "replaces": running.map(|entry| entry.definition),
             "unchanged": before.as_ref().is_some_and(|before| before.definition == prepared.definition),
             "differs": before.map(|before| differences(&before.plan, &prepared.plan)),
-            "conflict": self.check_outputs(&mut desk, &prepared).err().map(|error| error.to_string()),
+            "conflict": conflict,
             "plan": prepared.plan,
         }))
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
+use indicatif::{HumanBytes, HumanCount};
 use serde_json::Value;
 
 use super::remote::{Ask, Remote};
@@ -201,11 +202,19 @@ fn listed(jobs: &Value) -> String {
 fn planned(plan: &Value) -> String {
     let mut out = String::new();
     _ = writeln!(out, "{} would", text(plan, "job"));
-    _ = writeln!(out, "  read      {}", names(&plan["reads"]));
+    for source in plan["forecast"]["sources"].as_array().into_iter().flatten() {
+        _ = writeln!(out, "  read      {}", measured(source, &plan["memory_ms"]));
+    }
     _ = writeln!(out, "  write     {}", names(&plan["writes"]));
     _ = writeln!(out, "  share     {}", names(&plan["shares"]));
     _ = writeln!(out, "  build     {}", names(&plan["builds"]));
     _ = writeln!(out, "  rest on   evidence up to {} old", span(plan["memory_ms"].as_u64().unwrap_or(0)));
+    if let Some(records) = plan["forecast"]["restart"]["records"].as_u64() {
+        let restart = &plan["forecast"]["restart"];
+        let takes = restart["ms"].as_u64().map_or("a time not measured yet".to_owned(), |ms| format!("about {}", span(ms)));
+        let bytes = HumanBytes(restart["bytes"].as_u64().unwrap_or(0));
+        _ = writeln!(out, "  restart   read back {} records, {bytes}, in {takes}", HumanCount(records));
+    }
     for (path, change) in plan["differs"].as_object().into_iter().flatten() {
         _ = writeln!(out, "  change    {path}: {} → {}", change[0], change[1]);
     }
@@ -218,6 +227,26 @@ fn planned(plan: &Value) -> String {
         _ = writeln!(out, "  be refused: {conflict}");
     }
     out
+}
+
+/// A topic that is to be read: what comes, and for how long it is kept.
+fn measured(source: &Value, memory_ms: &Value) -> String {
+    let mut told = text(source, "topic").to_owned();
+    if source["table"] == true {
+        told.push_str(", whole");
+    } else if let Some(rate) = source["records_per_s"].as_f64() {
+        _ = write!(told, ", {rate:.1} records/s, {}/s", HumanBytes(source["bytes_per_s"].as_f64().unwrap_or(0.0) as u64));
+    } else {
+        told.push_str(", where nothing came yet to be measured");
+    }
+    if let Some(kept_ms) = source["kept_ms"].as_u64() {
+        _ = write!(told, ", from {} ago on", span(kept_ms));
+    }
+    if source["short"] == true {
+        let needed = span(memory_ms.as_u64().unwrap_or(0));
+        _ = write!(told, ": older ones were deleted, and a restart needs {needed} (raise the topic's retention)");
+    }
+    told
 }
 
 fn status(status: &Value) -> String {

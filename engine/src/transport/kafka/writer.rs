@@ -53,8 +53,8 @@ pub(super) struct KafkaWriter {
 enum State {
     /// No transaction is open.
     Ready,
-    /// One is open that must be aborted.
-    Aborting,
+    /// One is open that must be aborted. Whether this epoch was committed with it is not known, if there is one.
+    Aborting(Option<u64>),
     /// The commit of this epoch was asked for and not answered.
     Unknown(u64),
     /// The producer must be replaced. Whether this epoch was committed is not known, if there is one.
@@ -131,7 +131,8 @@ impl KafkaWriter {
                 Ok(())
             }
             Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
-                Err(self.give_up(self.explain("is not committed", KafkaError::Transaction(error))))
+                // It may have failed here and still been committed there.
+                Err(self.give_up(Some(epoch), self.explain("is not committed", KafkaError::Transaction(error))))
             }
             Err(error) if may_be_asked_again(&error) => {
                 self.state = State::Unknown(epoch);
@@ -150,19 +151,19 @@ impl KafkaWriter {
     }
 
     /// Aborts, and says why: because of the error given, unless the writer has been replaced.
-    fn give_up(&mut self, error: TransportError) -> TransportError {
-        self.abort().err().filter(|worse| !worse.retry).unwrap_or(error)
+    fn give_up(&mut self, asked: Option<u64>, error: TransportError) -> TransportError {
+        self.abort(asked).err().filter(|worse| !worse.retry).unwrap_or(error)
     }
 
-    fn abort(&mut self) -> Result<(), TransportError> {
-        self.state = State::Aborting;
+    fn abort(&mut self, asked: Option<u64>) -> Result<(), TransportError> {
+        self.state = State::Aborting(asked);
         match self.sender.producer.abort_transaction(ABORT) {
             Ok(()) => {
-                self.state = State::Worn(None);
+                self.state = State::Worn(asked);
                 Ok(())
             }
             Err(error) if may_be_asked_again(&error) => Err(self.explain("could not be aborted", error)),
-            Err(error) => Err(self.wear_out(None, self.explain("could not be aborted", error))),
+            Err(error) => Err(self.wear_out(asked, self.explain("could not be aborted", error))),
         }
     }
 
@@ -211,7 +212,7 @@ impl Writer for KafkaWriter {
         if let Some(row) = rows.iter().find(|row| !self.outputs.contains(&row.topic)) {
             return Err(no_output(&row.topic, &self.job));
         }
-        if let State::Unknown(epoch) | State::Worn(Some(epoch)) = self.state
+        if let State::Unknown(epoch) | State::Aborting(Some(epoch)) | State::Worn(Some(epoch)) = self.state
             && epoch != progress.epoch
         {
             return Err(TransportError::lasting(format!("whether epoch {epoch} of job “{}” was committed is not known", self.job))
@@ -219,7 +220,7 @@ impl Writer for KafkaWriter {
         }
         match self.state {
             State::Unknown(epoch) => return self.finish(epoch),
-            State::Aborting => self.abort()?,
+            State::Aborting(asked) => self.abort(asked)?,
             State::Ready | State::Worn(_) => {}
         }
         if let State::Worn(asked) = self.state {
@@ -237,7 +238,7 @@ impl Writer for KafkaWriter {
         }
         match self.send(rows, progress) {
             Ok(()) => self.finish(progress.epoch),
-            Err(error) => Err(self.give_up(error)),
+            Err(error) => Err(self.give_up(None, error)),
         }
     }
 }
