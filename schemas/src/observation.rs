@@ -16,7 +16,8 @@ pub struct Observation {
     pub frame: u64,
     /// When the frame was taken, by the camera's clock: milliseconds since the epoch.
     pub at_ms: u64,
-    /// What was detected. Shared by all steps that read the frame.
+    /// What was detected.
+    // Shared by all steps that read the frame.
     #[serde(deserialize_with = "read_objects")]
     pub objects: Arc<Vec<Object>>,
     /// In recordings only: when the line reached the centre, milliseconds since the epoch.
