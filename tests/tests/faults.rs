@@ -84,8 +84,12 @@ fn a_job_whose_line_is_cut_or_dead_or_whose_broker_stops_goes_on_by_itself() {
         line.mend();
     }
     job.commits(3);
-    // Stopped, not killed: one that is killed while it ends a transaction may leave it open for good, which is Kafka's to mend.
+    // Stopped, not killed, and between two transactions: a lone broker that goes away while it ends one (seen of 4.3.1) may say that it
+    // is committed and have written that to none of its partitions. It stays open for good then, or ends as the next one does.
+    job.signal("-STOP");
+    thread::sleep(Duration::from_secs(1));
     broker.shut_down();
+    job.signal("-CONT");
     thread::sleep(Duration::from_secs(10));
     broker.restart();
     job.ends_well();

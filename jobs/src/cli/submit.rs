@@ -211,7 +211,8 @@ fn planned(plan: &Value) -> String {
     _ = writeln!(out, "  rest on   evidence up to {} old", span(plan["memory_ms"].as_u64().unwrap_or(0)));
     if let Some(records) = plan["forecast"]["restart"]["records"].as_u64() {
         let restart = &plan["forecast"]["restart"];
-        let takes = restart["ms"].as_u64().map_or("a time not measured yet".to_owned(), |ms| format!("about {}", span(ms.next_multiple_of(1_000))));
+        let takes =
+            restart["ms"].as_u64().map_or("a time not measured yet".to_owned(), |ms| format!("about {}", span(ms.next_multiple_of(1_000))));
         let bytes = HumanBytes(restart["bytes"].as_u64().unwrap_or(0));
         _ = writeln!(out, "  restart   read back {} records, {bytes}, in {takes}", HumanCount(records));
     }
