@@ -4,11 +4,13 @@
 //! client ─▶ line (a port of its own) ─▶ broker      whole | cut: refused, and what was open is closed | dead: open, nothing moves
 //!                                                   deaf: requests come through, replies do not
 //! ```
+//!
+//! It can also keep a commit to itself and confirm it, as a broker in effect does that forgets one.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI16, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI16, AtomicU8, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -48,6 +50,8 @@ struct State {
     now: AtomicU8,
     /// The request behind which the line is cut.
     last: AtomicI16,
+    /// Whether the next end of a transaction is kept and confirmed.
+    confirms: AtomicBool,
 }
 
 impl State {
@@ -77,7 +81,7 @@ impl Line {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let line = Self {
             port: listener.local_addr().expect("a bound port").port(),
-            state: Arc::new(State { now: AtomicU8::new(WHOLE), last: AtomicI16::new(NONE) }),
+            state: Arc::new(State { now: AtomicU8::new(WHOLE), last: AtomicI16::new(NONE), confirms: AtomicBool::new(false) }),
         };
         let state = Arc::clone(&line.state);
         thread::spawn(move || {
@@ -108,6 +112,11 @@ impl Line {
     /// Is cut as soon as the next request of this number has come through; its reply does not.
     pub fn cut_behind(&self, request: i16) {
         self.state.last.store(request, Ordering::SeqCst);
+    }
+
+    /// The next transaction that is to be committed or aborted is not: the broker hears nothing of it, the client is told that it is.
+    pub fn confirm_and_forget(&self) {
+        self.state.confirms.store(true, Ordering::SeqCst);
     }
 
     /// Whether it is cut.
@@ -142,6 +151,15 @@ fn carry(from: &TcpStream, to: &TcpStream, state: &Arc<State>, way: Way) {
             match from.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(_) if way == Way::Back && state.is(DEAF) => {}
+                Ok(count)
+                    if way == Way::There
+                        && let Some(reply) = confirmation(&buffer[..count])
+                        && state.confirms.swap(false, Ordering::SeqCst) =>
+                {
+                    if from.write_all(&reply).is_err() {
+                        break;
+                    }
+                }
                 Ok(count) => {
                     let last = way == Way::There && requests.hold(&buffer[..count], state.last.load(Ordering::SeqCst));
                     if last {
@@ -162,6 +180,15 @@ fn carry(from: &TcpStream, to: &TcpStream, state: &Arc<State>, way: Way) {
         }
         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
     });
+}
+
+/// The reply by which a broker confirms the end of a transaction: its length, the request's number, no delay, no error. `None` if
+/// this is not such a request and nothing else.
+fn confirmation(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (length, request) = bytes.split_first_chunk::<4>()?;
+    let whole = u32::from_be_bytes(*length) as usize == request.len() && request.starts_with(&request::END_TXN.to_be_bytes());
+    let number = request.get(4..8)?;
+    whole.then(|| [&10_u32.to_be_bytes(), number, &[0; 6]].concat())
 }
 
 /// Finds the requests in what a client sends: each a length of four bytes, then its number of two.

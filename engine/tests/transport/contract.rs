@@ -36,8 +36,13 @@ impl Place {
     }
 
     pub(crate) fn values(&self, topic: &str) -> Vec<String> {
+        self.values_of(topic, 0)
+    }
+
+    pub(crate) fn values_of(&self, topic: &str, partition: u32) -> Vec<String> {
         let text = |value: Option<Vec<u8>>| String::from_utf8(value.expect("a value")).expect("text");
-        self.read_from(topic, 0).into_iter().map(|read| text(read.3)).collect()
+        let mut reader = self.store.reader(topic, partition, 0).expect("a reader");
+        read_to_end(&mut *reader, 1 << 20).into_iter().map(|read| text(read.3)).collect()
     }
 }
 

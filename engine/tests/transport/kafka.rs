@@ -1,6 +1,6 @@
 //! The contract on a real Kafka, and what is particular to it. Tests that run at the same time share a broker.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -245,6 +245,20 @@ fn a_line_that_is_cut_behind_any_request_of_a_transaction_loses_and_repeats_noth
     job.hold();
 }
 
+/// A broker that is alone and shuts down may confirm a commit and not keep it.
+#[test]
+fn a_commit_that_was_confirmed_and_lost_is_written_again() {
+    let Some(mut job) = Behind::a_line() else { return };
+    job.commit();
+    job.line.confirm_and_forget();
+    job.commit();
+    job.line.cut();
+    thread::sleep(Duration::from_millis(200));
+    job.line.mend();
+    job.commit();
+    job.hold();
+}
+
 /// A broker ends a transaction that is open for too long, in the same way in which it ends that of a writer that was replaced.
 #[test]
 fn a_transaction_that_the_broker_ended_is_written_again() {
@@ -268,4 +282,55 @@ fn patiently<T>(mut attempt: impl FnMut() -> Result<T, TransportError>) -> T {
         }
         thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// A broker that is alone has been seen to answer a commit while it shut down, and to forget the marks that end the transaction.
+#[test]
+#[ignore = "takes minutes: for `make soak`"]
+fn a_broker_that_is_shut_down_again_and_again_loses_and_repeats_nothing() {
+    let Ok(mut broker) = Broker::start() else { return };
+    let place = Place { store: Box::new(connect(&broker, &[("message.timeout.ms", "3000")])), suffix: String::new() };
+    let topics = ["alerts", "journeys", "rejected"].map(String::from);
+    topics.iter().for_each(|topic| broker.create_topic(topic, 4));
+    let mut writer = place.writer("job", &topics.each_ref());
+    let epoch_rows = |epoch: u64| -> Vec<OutputRow> {
+        let of = |topic: &str| (0..=epoch % 7).map(|n| row(topic, &format!("{n}"), format!("{epoch}-{n}"))).collect::<Vec<_>>();
+        topics.iter().enumerate().filter(|(n, _)| epoch.is_multiple_of(*n as u64 + 1)).flat_map(|(_, topic)| of(topic)).collect()
+    };
+    let (committed, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    let rounds: u64 = std::env::var("SOAK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..rounds {
+                let enough = committed.load(Ordering::SeqCst) + 50 + round * 37 % 50;
+                while committed.load(Ordering::SeqCst) < enough {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                broker.shut_down();
+                broker.restart();
+                println!("round {round}");
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        while !done.load(Ordering::SeqCst) {
+            let epoch = committed.load(Ordering::SeqCst) + 1;
+            patiently(|| writer.commit(&epoch_rows(epoch), &progress("job", epoch)));
+            committed.store(epoch, Ordering::SeqCst);
+        }
+    });
+    let epoch = committed.into_inner();
+    for topic in &topics {
+        let mut found: Vec<String> = (0..4).flat_map(|partition| place.values_of(topic, partition)).collect();
+        let mut expected: Vec<String> = (1..=epoch)
+            .flat_map(|epoch| epoch_rows(epoch).into_iter().filter(|row| row.topic == *topic))
+            .map(|row| String::from_utf8(row.value).expect("text"))
+            .collect();
+        found.sort();
+        expected.sort();
+        let missing: Vec<_> = expected.iter().filter(|row| found.binary_search(row).is_err()).collect();
+        println!("{topic}: {} of {} rows, missing {missing:?}", found.len(), expected.len());
+        assert_eq!(found, expected, "{topic}");
+    }
+    let history: Vec<u64> = patiently(|| writer.history()).iter().map(|progress| progress.epoch).collect();
+    assert!(history.windows(2).all(|pair| pair[1] == pair[0] + 1) && history.last() == Some(&epoch), "{history:?}");
 }

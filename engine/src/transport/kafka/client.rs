@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use serde::Deserialize;
@@ -107,6 +108,8 @@ impl KafkaConfig {
                 .hint("Remove it: exactly-once rests on it. Brokers are named under `brokers`."));
         }
         let mut client = ClientConfig::new();
+        // That a line fails is said at this level, and is listened to.
+        client.set_log_level(RDKafkaLogLevel::Info);
         for (name, value) in purpose.defaults() {
             client.set(*name, *value);
         }

@@ -1,6 +1,7 @@
 //! The cluster as a whole: its topics, their watermarks, and making new ones.
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{IsError, KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::{IsError, KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::producer::BaseRecord;
 
@@ -22,7 +23,7 @@ use super::producer::Sender;
 use super::progress;
 
 /// How long a question may take. Brokers answer in milliseconds, or not at all.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A cluster and the clients that speak to it.
 pub(super) struct Cluster {
@@ -89,21 +90,12 @@ impl Cluster {
     }
 
     /// The offsets that a partition keeps, those of open transactions included.
-    pub(super) fn offsets(&self, topic: &str, partition: u32) -> Result<std::ops::Range<u64>, TransportError> {
+    pub(super) fn offsets(&self, topic: &str, partition: u32) -> Result<Range<u64>, TransportError> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
-        let fetch = || self.lookup.fetch_watermarks(topic, number, PATIENCE);
-        let found = fetch().or_else(|error| match error.rdkafka_error_code() {
-            // What librdkafka remembers is that there was no leader or another one, as when a broker had been away; it does not look
-            // again by itself.
-            Some(Code::UnknownPartition | Code::LeaderNotAvailable | Code::NotLeaderForPartition) => {
-                self.lookup.fetch_metadata(Some(topic), PATIENCE).and_then(|_| fetch())
-            }
-            _ => Err(error),
-        });
-        let what = || format!("the offsets of topic “{topic}”, partition {partition} cannot be looked up");
-        let (first, next) = found.map_err(|error| self.lookup.context().explain(&what(), error))?;
-        let offset = |offset: i64| u64::try_from(offset).unwrap_or(0);
-        Ok(offset(first)..offset(next))
+        watermarks(&self.lookup, topic, number).map_err(|error| {
+            let what = format!("the offsets of topic “{topic}”, partition {partition} cannot be looked up");
+            self.lookup.context().explain(&what, error)
+        })
     }
 
     /// Makes the topics that are not there, and waits until they can be used.
@@ -177,19 +169,34 @@ impl Cluster {
             Some(feeder) => feeder,
             none => none.insert(Sender::new(&self.config, Purpose::Feed)?),
         };
-        for record in records {
-            let mut message = BaseRecord::to(topic).partition(i32::try_from(record.partition).unwrap_or(i32::MAX));
+        for (number, record) in records.iter().enumerate() {
+            let mut message = BaseRecord::with_opaque_to(topic, number).partition(i32::try_from(record.partition).unwrap_or(i32::MAX));
             message.key = Some(record.key).filter(|key| !key.is_empty());
             message.payload = record.value;
             message.timestamp = record.arrival_ms.and_then(|ms| i64::try_from(ms).ok());
             feeder.send(message)?;
         }
-        feeder.deliver()
+        feeder.deliver().map(drop)
     }
 
     fn metadata(&self, what: &str, topic: Option<&str>) -> Result<Metadata, TransportError> {
         self.lookup.fetch_metadata(topic, PATIENCE).map_err(|error| self.lookup.context().explain(what, error))
     }
+}
+
+/// The offsets of a partition from the first that is kept to the end of what a consumer may see.
+pub(super) fn watermarks(consumer: &BaseConsumer<Connection>, topic: &str, partition: i32) -> KafkaResult<Range<u64>> {
+    let fetch = || consumer.fetch_watermarks(topic, partition, PATIENCE);
+    let (first, next) = fetch().or_else(|error| match error.rdkafka_error_code() {
+        // What librdkafka remembers is that there was no leader or another one, as when a broker had been away; it does not look
+        // again by itself.
+        Some(Code::UnknownPartition | Code::LeaderNotAvailable | Code::NotLeaderForPartition) => {
+            consumer.fetch_metadata(Some(topic), PATIENCE).and_then(|_| fetch())
+        }
+        _ => Err(error),
+    })?;
+    let offset = |offset: i64| u64::try_from(offset).unwrap_or(0);
+    Ok(offset(first)..offset(next))
 }
 
 fn numbers(topic: &MetadataTopic) -> Vec<u32> {

@@ -18,6 +18,10 @@ use super::statistics::Statistics;
 /// A broker that has sent nothing for so long does not answer: a fetch returns after half a second, with or without records.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
+/// What librdkafka says of a line that was in use: `…: Disconnected (after 20ms in state UP)`. One that only could not be made
+/// carried nothing, and one that was idle it does not speak of.
+const WAS_IN_USE: &str = "in state UP";
+
 /// The listener of one client.
 pub(super) struct Connection {
     brokers: String,
@@ -29,14 +33,26 @@ pub(super) struct Connection {
 struct Heard {
     /// The last error that concerned the client as a whole.
     trouble: Option<(Code, String)>,
-    /// Whether the line to a broker failed since this was last asked.
+    /// Whether a line to a broker that was in use failed since this was last asked.
     line_failed: bool,
+    /// Where messages came to lie since this was last asked.
+    delivered: Vec<Delivered>,
     /// Partitions whose broker does not answer, and since when.
     silent: BTreeMap<(String, i32), Instant>,
     /// The first message of this transaction that was not delivered.
     undelivered: Option<Undelivered>,
     /// A record that came by the wrong way.
     lost: Option<String>,
+}
+
+/// Where a message came to lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delivered {
+    /// Its number, as it was given to [`send`](super::producer::Sender::send).
+    pub(super) message: usize,
+    pub(super) partition: i32,
+    /// Not known where the broker had it already when it was sent again.
+    pub(super) offset: Option<u64>,
 }
 
 /// A message that was not delivered.
@@ -72,7 +88,12 @@ impl Connection {
         self.heard().undelivered.take()
     }
 
-    /// Whether the line to a broker failed since this was last asked: what was sent may have been sent twice.
+    /// Where the messages lie that were delivered since this was last asked.
+    pub(super) fn delivered(&self) -> Vec<Delivered> {
+        std::mem::take(&mut self.heard().delivered)
+    }
+
+    /// Whether a line to a broker that was in use failed since this was last asked: what was sent may have been sent twice, or be gone.
     pub(super) fn line_failed(&self) -> bool {
         std::mem::take(&mut self.heard().line_failed)
     }
@@ -159,6 +180,9 @@ fn is_lasting(code: Code) -> bool {
 impl ClientContext for Connection {
     /// `ERROR` is kept for what wakes someone; librdkafka heals most of its own.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "FAIL" && message.contains(WAS_IN_USE) {
+            self.heard().line_failed = true;
+        }
         match level {
             RDKafkaLogLevel::Debug => trace!(target: "kafka", facility, "{message}"),
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => debug!(target: "kafka", facility, "{message}"),
@@ -173,7 +197,6 @@ impl ClientContext for Connection {
         let Some(code) = error.rdkafka_error_code().filter(|code| *code != Code::PartitionEOF) else { return };
         debug!(target: "kafka", %error, "{reason}");
         let mut heard = self.heard();
-        heard.line_failed |= is_unreachable(code);
         // That all brokers are down follows what is wrong with each, and says less.
         if code != Code::AllBrokersDown || heard.trouble.is_none() {
             heard.trouble = Some((code, reason.to_owned()));
@@ -197,16 +220,26 @@ impl ClientContext for Connection {
 impl ConsumerContext for Connection {}
 
 impl ProducerContext<NoCustomPartitioner> for Connection {
-    type DeliveryOpaque = ();
+    /// The number of the message.
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, message)) = result {
-            self.heard().undelivered.get_or_insert_with(|| Undelivered {
-                topic: message.topic().to_owned(),
-                key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
-                bytes: message.payload_len(),
-                error: error.clone(),
-            });
+    fn delivery(&self, result: &DeliveryResult<'_>, message: usize) {
+        match result {
+            Ok(place) => {
+                self.heard().delivered.push(Delivered {
+                    message,
+                    partition: place.partition(),
+                    offset: u64::try_from(place.offset()).ok(),
+                });
+            }
+            Err((error, message)) => {
+                self.heard().undelivered.get_or_insert_with(|| Undelivered {
+                    topic: message.topic().to_owned(),
+                    key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
+                    bytes: message.payload_len(),
+                    error: error.clone(),
+                });
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use tracing::debug;
 
 use super::super::TransportError;
 use super::client::{KafkaConfig, Purpose};
-use super::cluster::PATIENCE;
+use super::cluster::watermarks;
 use super::connection::Connection;
 
 /// The consumers, and who holds what in them.
@@ -86,9 +86,8 @@ impl Held {
 
     /// The end of what is committed: the offset before which no transaction is open.
     pub(super) fn committed_end(&self) -> Result<u64, TransportError> {
-        let found = self.consumer().fetch_watermarks(&self.topic, self.partition, PATIENCE);
-        let (_, end) = found.map_err(|error| self.explain(error))?;
-        Ok(u64::try_from(end).unwrap_or(0))
+        let found = watermarks(self.consumer(), &self.topic, self.partition);
+        found.map(|offsets| offsets.end).map_err(|error| self.explain(error))
     }
 
     /// What an error means that came up in reading it.

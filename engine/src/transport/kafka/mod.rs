@@ -19,7 +19,8 @@
 //! **Writing.** A transactional producer named after the job. Taking its name (`init_transactions`) comes first and ends the
 //! transaction of a predecessor, so what is read afterwards as history is final. Each commit is one transaction with the rows, the
 //! newest progress record in the compacted `giaolo-progress`, and the same in `giaolo-history`, which keeps a week.
-//! After anything that went wrong with a transaction the writer goes on with a new producer, unless `giaolo-writers` names another.
+//! After anything that went wrong with a transaction or a line the writer goes on with a new producer, unless `giaolo-writers` names
+//! another, and looks whether what it wrote last is there: a broker that shuts down alone may forget a commit that it has confirmed.
 //!
 //! **Outputs** that do not exist are made with one partition, the cluster's own replication and `cleanup.policy=delete`. They are changelogs
 //! keyed by id, so `compact` suggests itself; but a job's own output is the memory from which it rebuilds its state, and
@@ -27,11 +28,13 @@
 
 mod client;
 mod cluster;
+mod committed;
 mod connection;
 mod consumers;
 mod producer;
 mod progress;
 mod reader;
+mod sent;
 mod statistics;
 mod writer;
 

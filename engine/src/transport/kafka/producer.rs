@@ -8,7 +8,7 @@ use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
 use super::super::TransportError;
 use super::client::{KafkaConfig, Purpose, refused};
-use super::connection::{Connection, Undelivered};
+use super::connection::{Connection, Delivered, Undelivered};
 
 /// How often a full or emptying queue is looked at: short beside a round trip to a broker.
 const GLANCE: Duration = Duration::from_micros(200);
@@ -25,8 +25,8 @@ impl Sender {
         Ok(Self { producer, patience: config.patience() })
     }
 
-    /// Puts a message into the queue, waiting while that is full.
-    pub(super) fn send(&self, message: BaseRecord<'_, [u8], [u8]>) -> Result<(), TransportError> {
+    /// Puts a message into the queue, waiting while that is full. It carries a number of the caller's.
+    pub(super) fn send(&self, message: BaseRecord<'_, [u8], [u8], usize>) -> Result<(), TransportError> {
         let deadline = Instant::now() + self.patience;
         let mut message = message;
         loop {
@@ -45,8 +45,8 @@ impl Sender {
         }
     }
 
-    /// Waits until every message has been delivered.
-    pub(super) fn deliver(&self) -> Result<(), TransportError> {
+    /// Waits until every message has been delivered, and says where each lies.
+    pub(super) fn deliver(&self) -> Result<Vec<Delivered>, TransportError> {
         let deadline = Instant::now() + self.patience;
         // A flush without patience hurries what lingers and says whether anything is left.
         while let Err(error) = self.producer.flush(Duration::ZERO) {
@@ -55,9 +55,10 @@ impl Sender {
             }
             thread::sleep(GLANCE);
         }
+        let delivered = self.producer.context().delivered();
         match self.producer.context().undelivered() {
             Some(undelivered) => Err(self.explain(undelivered)),
-            None => Ok(()),
+            None => Ok(delivered),
         }
     }
 

@@ -1,13 +1,11 @@
 //! What this transport keeps of jobs: the newest progress record of each for ever, all of them for a week, and who writes each.
 
-use std::ops::Range;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::ops::{ControlFlow, Range};
 
 use super::super::progress::TIMES;
-use super::super::{Batch, Position, Progress, Reader, TransportError};
+use super::super::{Progress, TransportError};
 use super::cluster::{Cluster, Wanted};
-use super::reader::KafkaReader;
+use super::committed::Committed;
 
 /// The newest record of each job, keyed by job.
 pub(super) const LATEST: &str = "giaolo-progress";
@@ -24,10 +22,6 @@ const NEWEST_SETTINGS: [(&str, &str); 2] = [("cleanup.policy", "compact"), ("seg
 /// A week, which is Kafka's default for the inputs: a history longer than they are could not be replayed. A restart needs of
 /// both what it rests on ([`Progress::rests_on_ms`]): hours, as a rule.
 const HISTORY_SETTINGS: [(&str, &str); 3] = [("cleanup.policy", "delete"), ("retention.ms", "604800000"), ("retention.bytes", "-1")];
-
-/// How long another job's open transaction may hide what lies behind it: a broker ends one after a minute, and looks for such
-/// every ten seconds.
-const OPEN: Duration = Duration::from_secs(90);
 
 /// How many records at the end of a topic are looked at first: a minute of a busy job.
 const REACH: u64 = 1_000;
@@ -56,11 +50,6 @@ pub(super) fn history(cluster: &Cluster, job: &str) -> Result<Vec<Progress>, Tra
         history.push(latest);
     }
     Ok(history)
-}
-
-/// A job's newest committed progress record of the last week.
-pub(super) fn newest(cluster: &Cluster, job: &str) -> Result<Option<Progress>, TransportError> {
-    Ok(records(cluster, HISTORY, job, |found| !found.is_empty())?.pop())
 }
 
 /// Who announced itself last as the writer of a job.
@@ -93,11 +82,7 @@ fn tail<T>(
     if kept.is_empty() { Ok(Vec::new()) } else { read_from(cluster, topic, job, 0..kept.end, &read) }
 }
 
-/// A job's records in one topic, from an offset on (0: from the first that is kept).
-///
-/// The end is the log's own (high watermark). What is committed may end earlier while another job's transaction is open, and
-/// ours may lie behind it: so wait until the committed end has passed it, and only then read until nothing is left. The last
-/// offsets are never delivered, since they are the marks that end transactions.
+/// A job's records in one topic, from an offset on.
 fn read_from<T>(
     cluster: &Cluster,
     topic: &str,
@@ -105,44 +90,13 @@ fn read_from<T>(
     offsets: Range<u64>,
     read: impl Fn(&[u8], &str) -> Result<T, TransportError>,
 ) -> Result<Vec<T>, TransportError> {
-    let mut reader = KafkaReader::begin(cluster, topic, 0, offsets.start)?;
-    await_committed(cluster, &reader, topic, offsets.end)?;
     let place = format!("topic “{topic}” of {}", cluster.place());
-    let (mut found, mut batch) = (Vec::new(), Batch::default());
-    let mut deadline = Instant::now() + OPEN;
-    loop {
-        batch.clear();
-        let position = reader.read(1 << 20, &mut batch)?;
-        for record in batch.records.iter().filter(|record| batch.key(record) == job.as_bytes()) {
-            if let Some(value) = batch.value(record) {
-                found.push(read(value, &place)?);
-            }
+    let mut found = Vec::new();
+    Committed::begin(cluster, topic, 0, offsets)?.visit(|batch, record| {
+        if let Some(value) = batch.value(record).filter(|_| batch.key(record) == job.as_bytes()) {
+            found.push(read(value, &place)?);
         }
-        match position {
-            Position::CaughtUp | Position::End => return Ok(found),
-            Position::More if !batch.records.is_empty() => deadline = Instant::now() + OPEN,
-            Position::More if Instant::now() > deadline => {
-                return Err(TransportError::passing(format!("{place} cannot be read to its end")));
-            }
-            Position::More => thread::sleep(Duration::from_millis(1)),
-        }
-    }
-}
-
-/// Waits until everything before an offset is committed or aborted.
-fn await_committed(cluster: &Cluster, reader: &KafkaReader, topic: &str, end: u64) -> Result<(), TransportError> {
-    let deadline = Instant::now() + OPEN;
-    loop {
-        if reader.committed_end()? >= end {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            let message = format!("a transaction in topic “{topic}” of {} does not end", cluster.place());
-            return Err(TransportError::passing(message).hint(
-                "A broker that died may have left it open for ever. `kafka-transactions.sh find-hanging` tells, and `abort` ends it; \
-                 until then nobody can read what was committed after it.",
-            ));
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
 }

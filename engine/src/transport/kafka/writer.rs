@@ -2,23 +2,26 @@
 //!
 //! ```text
 //! ready ─▶ begin ─▶ send rows, progress ─▶ delivered ─▶ commit ─▶ ready
-//!   ▲          ▲           │ error            │ error     │ no answer
-//!   │          └─ worn ◀─ aborting ◀──────────┘           └▶ unknown: the same commit asks again ─▶ worn
-//!   └───────────────┘ a new producer, unless another writer has announced itself
+//!   ▲                  │ error                              │ error, no answer, or a line failed meanwhile
+//!   │                  └──────────────▶ worn ◀──────────────┘
+//!   │                                    │ a new producer, unless another writer has announced itself
+//!   └── what was lost is written again ◀─┘ what was committed last, or may have been: is it there?
 //! ```
 //!
-//! A producer is *worn* once anything went wrong with a transaction. Requests may then have been sent twice, and one that
-//! comes late would reach into the next transaction, or stand for it: in one that is aborted librdkafka (2.12) also gives the
-//! sequence numbers of messages that the broker may have taken to the next messages, which the broker then takes for
-//! repetitions and drops. A new producer begins a new epoch of the name, in which nothing of the old one counts.
+//! A producer is *worn* once anything went wrong with a transaction, or with a line between two. Requests may then have been sent
+//! twice, and one that comes late would reach into the next transaction, or stand for it: in one that is aborted librdkafka
+//! (2.12) also gives the sequence numbers of messages that the broker may have taken to the next messages, which the broker then
+//! takes for repetitions and drops. A new producer begins a new epoch of the name, in which nothing of the old one counts.
+//!
+//! Then the log itself is asked for what was committed last. That answers whether a commit came about whose answer was not heard, and
+//! finds what a broker confirmed and lost (see [`sent`]).
 
 use std::collections::BTreeSet;
-use std::process;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use std::{mem, process};
 
-use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, Producer};
 
 use super::super::progress::{no_output, taken_over};
@@ -29,12 +32,13 @@ use super::cluster::{Cluster, Wanted};
 use super::connection::is_denied;
 use super::producer::Sender;
 use super::progress;
+use super::sent::{self, Sent};
 use crate::fail_point::{Stage, pass};
 
 /// How long a predecessor's transaction may take to end.
 const TAKE_OVER: Duration = Duration::from_secs(30);
 
-/// How long an abort may take; if it does not end, the next commit goes on with it.
+/// How long an abort may take. If it does not end, the next producer ends it.
 const ABORT: Duration = Duration::from_secs(5);
 
 /// The one writer of a job.
@@ -45,20 +49,12 @@ pub(super) struct KafkaWriter {
     /// Its own name among all that ever wrote the job.
     name: String,
     outputs: BTreeSet<String>,
-    state: State,
-}
-
-/// Where the writer stands between two calls.
-#[derive(Clone, Copy)]
-enum State {
-    /// No transaction is open.
-    Ready,
-    /// One is open that must be aborted. Whether this epoch was committed with it is not known, if there is one.
-    Aborting(Option<u64>),
-    /// The commit of this epoch was asked for and not answered.
-    Unknown(u64),
-    /// The producer must be replaced. Whether this epoch was committed is not known, if there is one.
-    Worn(Option<u64>),
+    /// Whether the producer must be replaced before it is used again.
+    worn: bool,
+    /// The epoch of which it is not known whether it was committed.
+    asked: Option<u64>,
+    /// What was committed last, or may have been.
+    last: Vec<Sent>,
 }
 
 impl KafkaWriter {
@@ -70,17 +66,23 @@ impl KafkaWriter {
         let sender = take_name(&cluster, job)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let name = format!("process {}, nanosecond {}", process::id(), now.as_nanos());
-        let writer = Self { cluster, sender, job: job.to_owned(), name, outputs, state: State::Ready };
+        let writer = Self { cluster, sender, job: job.to_owned(), name, outputs, worn: false, asked: None, last: Vec::new() };
         writer.announce()?;
         Ok(writer)
     }
 
-    /// Lets everybody know who writes the job now.
+    /// Lets everybody know who writes the job now. The records in the topics of progress say nothing. But if the transaction of a
+    /// predecessor was never ended there (see [`sent`]), they end it as what it was: committed.
     fn announce(&self) -> Result<(), TransportError> {
         let failed = |error| self.explain("cannot be written: its writer is not announced", error);
         self.sender.producer.begin_transaction().map_err(failed)?;
-        let record = BaseRecord::to(progress::WRITERS).partition(0).key(self.job.as_bytes()).payload(self.name.as_bytes());
-        self.sender.send(record)?;
+        let key = format!("writer of {}", self.job);
+        for (number, (topic, key)) in
+            [(progress::WRITERS, &self.job), (progress::HISTORY, &key), (progress::LATEST, &key)].iter().enumerate()
+        {
+            let record = BaseRecord::with_opaque_to(topic, number).partition(0);
+            self.sender.send(record.key(key.as_bytes()).payload(self.name.as_bytes()))?;
+        }
         self.sender.deliver()?;
         self.sender.producer.commit_transaction(self.sender.patience).map_err(failed)
     }
@@ -93,87 +95,98 @@ impl KafkaWriter {
         }
     }
 
-    /// Goes on under a new epoch of the name. Asked before, so that nobody is robbed of it; and after, when nobody can come between.
-    fn replace_producer(&mut self) -> Result<(), TransportError> {
+    /// Goes on under a new epoch of the name, with everything in place that was committed. Whether another writer is there is asked
+    /// before, so that nobody is robbed of the name; and after, when nobody can come between.
+    fn renew(&mut self) -> Result<(), TransportError> {
         self.check_writer()?;
         let sender = take_name(&self.cluster, &self.job)?;
         self.check_writer()?;
         self.sender = sender;
+        self.end_what_is_open()?;
+        sent::keep_lost(&self.cluster, &mut self.last)?;
+        if let Some(Sent { epoch, .. }) = self.last.last() {
+            if self.asked.is_none() {
+                let (job, rows, epoch) = (&self.job, self.last.len(), *epoch);
+                tracing::warn!(job, epoch, rows, "kafka confirmed a commit and lost rows of it; they are written again");
+            }
+            let mut lost = mem::take(&mut self.last);
+            let written = self.send(&mut lost);
+            self.last = lost;
+            written?;
+            self.commit_transaction()?;
+        }
+        self.worn = false;
         Ok(())
     }
 
-    fn send(&self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
-        for row in rows {
-            let headers = row.headers.iter().fold(OwnedHeaders::new_with_capacity(row.headers.len()), |headers, (key, value)| {
-                headers.insert(Header { key, value: Some(value) })
-            });
-            self.sender.send(BaseRecord::to(&row.topic).key(row.key.as_bytes()).payload(&*row.value).headers(headers))?;
+    /// Takes care that no transaction is open any more where something was committed last. What a broker left open is aborted by
+    /// this; what it has committed stands.
+    fn end_what_is_open(&self) -> Result<(), TransportError> {
+        let firsts = sent::firsts(&self.last);
+        if firsts.is_empty() {
+            return Ok(());
         }
-        if !rows.is_empty() {
-            pass(Stage::MidSend);
+        let failed = |error| self.explain("cannot be looked for", error);
+        self.sender.producer.begin_transaction().map_err(failed)?;
+        for ((_, partition), epochs) in &firsts {
+            epochs.values().take(1).try_for_each(|sent| self.sender.send(sent.record(0).partition(*partition)))?;
         }
-        let record = progress.to_json()?;
-        for topic in [progress::HISTORY, progress::LATEST] {
-            self.sender.send(BaseRecord::to(topic).partition(0).key(self.job.as_bytes()).payload(&*record))?;
+        self.sender.deliver()?;
+        self.sender.producer.abort_transaction(self.sender.patience).map_err(failed)
+    }
+
+    /// Begins a transaction and delivers its messages. From then on it may be committed, whatever is heard.
+    fn send(&self, messages: &mut [Sent]) -> Result<(), TransportError> {
+        self.sender.producer.begin_transaction().map_err(|error| self.explain("cannot begin", error))?;
+        for (number, sent) in messages.iter().enumerate() {
+            if number > 0 && sent.row.topic == progress::HISTORY {
+                pass(Stage::MidSend);
+            }
+            self.sender.send(sent.record(number))?;
         }
-        self.sender.deliver()
+        sent::place(messages, &self.sender.deliver()?);
+        Ok(())
     }
 
     /// Ends the transaction whose messages have all been delivered.
-    fn finish(&mut self, epoch: u64) -> Result<(), TransportError> {
+    fn commit_transaction(&self) -> Result<(), TransportError> {
         pass(Stage::BeforeCommit);
         pass(Stage::InCommit);
-        match self.sender.producer.commit_transaction(self.sender.patience) {
-            Ok(()) => {
-                pass(Stage::AfterCommit);
-                let asked_twice = matches!(self.state, State::Unknown(_)) || self.sender.producer.context().line_failed();
-                self.state = if asked_twice { State::Worn(None) } else { State::Ready };
-                Ok(())
-            }
-            Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
-                // It may have failed here and still been committed there.
-                Err(self.give_up(Some(epoch), self.explain("is not committed", KafkaError::Transaction(error))))
-            }
-            Err(error) if may_be_asked_again(&error) => {
-                self.state = State::Unknown(epoch);
-                Err(self.not_known(epoch, &self.explain("is not committed", error)))
-            }
-            Err(error) => {
-                let error = self.not_known(epoch, &self.explain("is not committed", error));
-                Err(self.wear_out(Some(epoch), error))
-            }
+        self.sender.producer.commit_transaction(self.sender.patience).map_err(|error| self.explain("is not committed", error))?;
+        pass(Stage::AfterCommit);
+        Ok(())
+    }
+
+    /// Writes an epoch.
+    fn write(&mut self, epoch: u64, mut messages: Vec<Sent>) -> Result<(), TransportError> {
+        if let Err(error) = self.send(&mut messages) {
+            // At once, so that nobody waits for it; if it fails, the next producer does it.
+            let _ = self.sender.producer.abort_transaction(ABORT);
+            return Err(error);
         }
+        // Of the newest progress there is one: an older one would stand for it.
+        self.last.retain(|sent| sent.row.topic != progress::LATEST);
+        self.last.append(&mut messages);
+        self.asked = Some(epoch);
+        self.commit_transaction().map_err(|cause| {
+            let message = format!("whether epoch {epoch} of job “{}” was committed is not known: {cause}", self.job);
+            TransportError { hint: cause.hint, retry: cause.retry, ..TransportError::passing(message) }
+        })?;
+        self.asked = None;
+        Ok(())
     }
 
-    fn not_known(&self, epoch: u64, cause: &TransportError) -> TransportError {
-        let message = format!("whether epoch {epoch} of job “{}” was committed is not known: {cause}", self.job);
-        TransportError { hint: cause.hint.clone(), ..TransportError::passing(message) }
-    }
-
-    /// Aborts, and says why: because of the error given, unless the writer has been replaced.
-    fn give_up(&mut self, asked: Option<u64>, error: TransportError) -> TransportError {
-        self.abort(asked).err().filter(|worse| !worse.retry).unwrap_or(error)
-    }
-
-    fn abort(&mut self, asked: Option<u64>) -> Result<(), TransportError> {
-        self.state = State::Aborting(asked);
-        match self.sender.producer.abort_transaction(ABORT) {
-            Ok(()) => {
-                self.state = State::Worn(asked);
-                Ok(())
-            }
-            Err(error) if may_be_asked_again(&error) => Err(self.explain("could not be aborted", error)),
-            Err(error) => Err(self.wear_out(asked, self.explain("could not be aborted", error))),
-        }
-    }
-
-    /// The producer can do nothing more: another writer took its name, or the broker ended its transaction because it was open for
-    /// too long, or librdkafka lost its thread when a broker was away. Only the first is lasting.
-    fn wear_out(&mut self, asked: Option<u64>, error: TransportError) -> TransportError {
-        self.state = State::Worn(asked);
-        let denied = self.sender.producer.client().fatal_error().is_some_and(|(code, _)| is_denied(code));
+    /// An error after which the producer must be replaced. Another writer may have taken its name, or the broker ended its
+    /// transaction because it was open for too long, or librdkafka lost its thread when a broker was away. Only the first is lasting.
+    fn wear_out(&mut self, error: TransportError) -> TransportError {
+        self.worn = true;
+        let Some((code, _)) = self.sender.producer.client().fatal_error() else { return error };
         let ended = self.check_writer().err().filter(|error| !error.retry);
-        ended.unwrap_or(TransportError { retry: !denied, ..error })
+        ended.unwrap_or(TransportError { retry: !is_denied(code), ..error })
+    }
+
+    fn line_failed(&self) -> bool {
+        self.sender.producer.context().line_failed()
     }
 
     fn explain(&self, what: &str, error: KafkaError) -> TransportError {
@@ -212,42 +225,31 @@ impl Writer for KafkaWriter {
         if let Some(row) = rows.iter().find(|row| !self.outputs.contains(&row.topic)) {
             return Err(no_output(&row.topic, &self.job));
         }
-        if let State::Unknown(epoch) | State::Aborting(Some(epoch)) | State::Worn(Some(epoch)) = self.state
-            && epoch != progress.epoch
-        {
+        if let Some(epoch) = self.asked.filter(|epoch| *epoch != progress.epoch) {
             return Err(TransportError::lasting(format!("whether epoch {epoch} of job “{}” was committed is not known", self.job))
                 .hint("Start the job again: its progress record tells."));
         }
-        match self.state {
-            State::Unknown(epoch) => return self.finish(epoch),
-            State::Aborting(asked) => self.abort(asked)?,
-            State::Ready | State::Worn(_) => {}
-        }
-        if let State::Worn(asked) = self.state {
-            self.replace_producer()?;
-            let committed = asked.is_some() && progress::newest(&self.cluster, &self.job)?.map(|newest| newest.epoch) == asked;
-            self.state = State::Ready;
-            if committed {
+        if self.worn || self.line_failed() {
+            self.renew().map_err(|error| self.wear_out(error))?;
+            if self.asked.take().is_some() {
                 return Ok(());
             }
         }
-        // What happened between two transactions concerns neither.
-        self.sender.producer.context().line_failed();
-        if let Err(error) = self.sender.producer.begin_transaction() {
-            return Err(self.wear_out(None, self.explain("cannot begin", error)));
+        let record = progress.to_json()?;
+        let of_progress = [progress::HISTORY, progress::LATEST].map(|topic| OutputRow {
+            topic: topic.to_owned(),
+            key: self.job.clone(),
+            value: record.clone(),
+            headers: Vec::new(),
+        });
+        let messages = rows.iter().cloned().chain(of_progress).map(|row| Sent::new(progress.epoch, row)).collect();
+        self.write(progress.epoch, messages).map_err(|error| self.wear_out(error))?;
+        if self.line_failed() {
+            self.worn = true;
+        } else {
+            // The one before is certain now.
+            self.last.retain(|sent| sent.epoch == progress.epoch);
         }
-        match self.send(rows, progress) {
-            Ok(()) => self.finish(progress.epoch),
-            Err(error) => Err(self.give_up(None, error)),
-        }
-    }
-}
-
-/// Whether librdkafka goes on with it and the same call asks how far it is.
-fn may_be_asked_again(error: &KafkaError) -> bool {
-    match error {
-        KafkaError::Transaction(error) => RDKafkaError::is_retriable(error),
-        KafkaError::Flush(code) => *code == Code::OperationTimedOut,
-        _ => false,
+        Ok(())
     }
 }
