@@ -201,7 +201,7 @@ pub(crate) fn alerted(alert: &Alert) -> Lasts {
 
 fn assigned(assignment: &Assignment) -> Lasts {
     let (earliest_ms, latest_ms) = alerted(&assignment.alert);
-    (earliest_ms.min(assignment.seen_ms), latest_ms)
+    (assignment.units.iter().map(|near| near.seen_ms).fold(earliest_ms, u64::min), latest_ms)
 }
 
 pub(crate) fn begins_ms((earliest_ms, _): Lasts, spans: Spans) -> u64 {

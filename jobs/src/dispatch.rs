@@ -96,7 +96,7 @@ mod tests {
     fn an_assignment_is_told_to_its_unit() {
         let alert = ALERT.replacen(r#""revision":3,"status":"withdrawn","#, "", 1);
         let assignment = format!(
-            r#"{{"revision":2,"status":"provisional","id":"ffffffffffffffff","unit":"p7","distance_cm":9,"by_road":true,"seen_ms":1,"alert":{alert}}}"#
+            r#"{{"revision":2,"status":"provisional","id":"ffffffffffffffff","unit":"p7","units":[{{"unit":"p7","distance_cm":9,"by_road":true,"seen_ms":1}}],"alert":{alert}}}"#
         );
         let notice = Alerts.read(assignment.as_bytes()).unwrap();
         assert_eq!((notice.id.as_str(), notice.revision, notice.standing), ("ffffffffffffffff", 2, Standing::Provisional));

@@ -33,7 +33,7 @@ mod signal;
 pub mod wire;
 
 pub use alert::{Alert, Evidence, Quantities};
-pub use assignment::Assignment;
+pub use assignment::{Assignment, NearUnit};
 pub use capture_health::{CaptureHealth, CaptureState};
 pub use city::{Camera, City, Ground, Lane, Line, LineKind, Link, Section, Zone, ZoneKind};
 pub use frame::{Codec, Frame};

@@ -1,4 +1,4 @@
-//! Meaning to alerts: one file a rule; and `nearest_patrol`, which says who is to go.
+//! Meaning to alerts: one file a rule; and `nearest_patrol` and `escalate`, which say who is to go.
 //!
 //! Every rule decides on the bound most favourable to the driver: an alert is *certain* only if that bound still
 //! violates, else it is a suspicion. What a rule says is a function of the evidence it has, so late evidence corrects it.
@@ -13,6 +13,7 @@ mod template;
 pub mod camera_silent;
 pub mod cloned_plate;
 pub mod custom;
+pub mod escalate;
 pub mod hotlist;
 pub mod nearest_patrol;
 pub mod no_stopping;
@@ -26,6 +27,7 @@ pub use camera_silent::{CameraSilentParameters, camera_silent};
 pub use cloned_plate::{ClonedPlateParameters, cloned_plate};
 pub use condition::{Condition, ConditionError};
 pub use custom::{CustomParameters, Subject, custom};
+pub use escalate::{EscalateParameters, escalate};
 pub use hotlist::{HotlistParameters, hotlist};
 pub use keyed::check_by;
 pub use nearest_patrol::{NearestPatrolParameters, nearest_patrol};

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use differential_dataflow::consolidation::consolidate;
 use schemars::JsonSchema;
-use schemas::{Alert, Assignment, Camera, City, Duration, Name, Patrol};
+use schemas::{Alert, Assignment, Camera, City, Duration, Name, NearUnit, Patrol};
 use serde::{Deserialize, Serialize};
 
 use crate::city::road::{CameraNumber, Road};
@@ -36,17 +36,20 @@ pub struct NearestPatrolParameters {
     pub stale: Duration,
     /// The furthest a unit is sent, metres. Default 10 000.
     pub furthest_m: u32,
+    /// The most units that are named: the first is to go, the others are next should it not answer (`escalate`). Default 3.
+    pub units_most: u8,
     /// How long after its time a record may still come, or be taken back. Default `15 min`, a job's own.
     pub lateness: Duration,
 }
 
 impl Default for NearestPatrolParameters {
     fn default() -> Self {
-        Self { stale: Duration::from_ms(120_000), furthest_m: 10_000, lateness: Duration::from_ms(900_000) }
+        Self { stale: Duration::from_ms(120_000), furthest_m: 10_000, units_most: 3, lateness: Duration::from_ms(900_000) }
     }
 }
 
-/// Gives every alert the unit on duty that is nearest to its last camera at its moment; of two as near, the first by name.
+/// Gives every alert the units on duty that are nearest to its last camera at its moment, of which the first is to go; of two as
+/// near, the first by name.
 ///
 /// An alert that no unit is near enough to, or whose camera the map does not know, has none. Units are few and so are alerts:
 /// one worker has all of them. What is older than `lateness` is forgotten, silently.
@@ -95,14 +98,14 @@ impl Desk {
                     self.units.entry(patrol.unit).or_default().change(patrol.at_ms, patrol, diff);
                 }
                 News::Alert(alert) => {
-                    moved.drain(..).for_each(|at_ms| self.judge_again(at_ms, out));
+                    moved.drain(..).for_each(|at_ms| self.judge_again(at_ms, since_ms, out));
                     if alert.at_ms >= since_ms {
                         self.take(alert, diff, out);
                     }
                 }
             }
         }
-        moved.into_iter().for_each(|at_ms| self.judge_again(at_ms, out));
+        moved.into_iter().for_each(|at_ms| self.judge_again(at_ms, since_ms, out));
         consolidate(out);
         if now.saturating_sub(self.swept_ms) > self.parameters.lateness.ms() / 8 {
             self.swept_ms = now;
@@ -127,9 +130,11 @@ impl Desk {
     }
 
     /// Judges again what a unit's place of this moment may bear on.
-    fn judge_again(&mut self, at_ms: u64, out: &mut Vec<(Assignment, isize)>) {
+    fn judge_again(&mut self, at_ms: u64, since_ms: u64, out: &mut Vec<(Assignment, isize)>) {
         let until_ms = at_ms.saturating_add(self.parameters.stale.ms());
-        for (alert, (count, told)) in self.alerts.range_mut(at_ms..=until_ms).flat_map(|(_, at_once)| at_once) {
+        for (alert, (count, told)) in
+            self.alerts.range_mut(at_ms.max(since_ms)..).take_while(|(at_ms, _)| **at_ms <= until_ms).flat_map(|(_, at_once)| at_once)
+        {
             let says = nearest(&self.units, &self.ways, &self.parameters, alert);
             if *told != says {
                 out.extend(told.take().map(|old| (old, -*count)));
@@ -150,17 +155,21 @@ impl Desk {
     }
 }
 
-/// The unit that is to go, if there is one.
+/// The units that are nearest, if there is one.
 fn nearest(units: &Places, ways: &Ways, parameters: &NearestPatrolParameters, alert: &Alert) -> Option<Assignment> {
     let there = alert.evidence.iter().max_by_key(|evidence| evidence.at_ms)?.camera;
     let since_ms = alert.at_ms.saturating_sub(parameters.stale.ms());
     let places = units.values().filter_map(|places| places.at(alert.at_ms));
-    let choices = places.filter(|place| place.at_ms >= since_ms && place.on_duty).filter_map(|place| {
+    let near = places.filter(|place| place.at_ms >= since_ms && place.on_duty).filter_map(|place| {
         let (distance_cm, by_road) = ways.from(place, there)?;
-        (distance_cm <= u64::from(parameters.furthest_m) * 100).then_some((distance_cm, place.unit, by_road, place.at_ms))
+        let near = NearUnit { distance_cm, unit: place.unit, by_road, seen_ms: place.at_ms };
+        (distance_cm <= u64::from(parameters.furthest_m) * 100).then_some(near)
     });
-    let (distance_cm, unit, by_road, seen_ms) = choices.min()?;
-    Some(Assignment { id: alert.id, unit, distance_cm, by_road, seen_ms, alert: alert.clone() })
+    let mut units: Vec<NearUnit> = near.collect();
+    units.sort_unstable();
+    units.truncate(usize::from(parameters.units_most.max(1)));
+    let unit = Some(units.first()?.unit);
+    Some(Assignment { id: alert.id, unit, units, unanswered: Vec::new(), alert: alert.clone() })
 }
 
 /// The map, as far as it tells how units get to cameras.

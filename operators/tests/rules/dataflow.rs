@@ -6,7 +6,7 @@ use differential_dataflow::input::InputSession;
 use operators::city::Itinerary;
 use operators::rules::{self, Condition};
 use operators::{Arrived, Clock, Observed};
-use schemas::{Alert, Assignment, City, HotlistEntry, Observation, Patrol, Quantities, Sighting, Signal};
+use schemas::{Acknowledgement, Alert, Assignment, City, HotlistEntry, Name, NearUnit, Observation, Patrol, Quantities, Sighting, Signal};
 
 /// One record of any kind that rules take.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +17,8 @@ pub(crate) enum Record {
     Entry(HotlistEntry),
     Alert(Alert),
     Patrol(Patrol),
+    Assigned(Assignment),
+    Acknowledged(Acknowledgement),
     Frame(Arrived<Observation>),
     Observed(Observed),
 }
@@ -68,6 +70,7 @@ pub(crate) fn run(rule: &Rule, city: &City, changes: &[Change], workers: usize) 
                 "custom" => rules::custom(only!(Sighting), city, parameters!()).expect("a condition that compiles"),
                 "custom_journey" => rules::custom(only!(Journey), city, parameters!()).expect("a condition that compiles"),
                 "nearest_patrol" => rules::nearest_patrol(only!(Alert), only!(Patrol), &city, parameters!()).map(sent),
+                "escalate" => rules::escalate(only!(Acknowledged), only!(Assigned), only!(Observed), &parameters!()).map(sent),
                 other => panic!("no rule named {other}"),
             };
             alerts.inspect(move |(alert, now, diff)| sender.send((*now, alert.clone(), *diff)).expect("a receiver"));
@@ -85,9 +88,14 @@ pub(crate) fn run(rule: &Rule, city: &City, changes: &[Change], workers: usize) 
 
 /// An assignment as an alert that says so.
 fn sent(assignment: Assignment) -> Alert {
-    let Assignment { unit, distance_cm, by_road, seen_ms, alert, .. } = assignment;
-    let measured = Quantities::of([("distance_cm", distance_cm as i64), ("seen_ms", seen_ms as i64)]);
-    Alert { measured, text: format!("{unit}{}", if by_road { " by road" } else { "" }), ..alert }
+    let Assignment { unit, units, unanswered, alert, .. } = assignment;
+    let told = |near: &NearUnit| format!("{} {}{}", near.unit, near.distance_cm, if near.by_road { " by road" } else { "" });
+    let near: Vec<String> = units.iter().map(told).collect();
+    let first = units.first().map(|near| [("distance_cm", near.distance_cm as i64), ("seen_ms", near.seen_ms as i64)]);
+    let unit = unit.as_ref().map_or("the centre", Name::as_str);
+    let unanswered: Vec<&str> = unanswered.iter().map(Name::as_str).collect();
+    let text = format!("{unit} of [{}] not [{}]", near.join(", "), unanswered.join(", "));
+    Alert { measured: first.map(Quantities::of).unwrap_or_default(), text, ..alert }
 }
 
 /// The table after all that was told; panics if an alert went that never came, or came twice.

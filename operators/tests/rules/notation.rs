@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use operators::city::Itinerary;
 use operators::{Arrived, Observed};
-use schemas::{Alert, City, Confidence, Crossing, Evidence, Id, Name, Plate, PlateColour, PlateKind, PlateText, Quantities, Sighting};
+use schemas::{
+    Acknowledgement, Alert, Assignment, City, Confidence, Crossing, Evidence, Id, Name, NearUnit, Plate, PlateColour, PlateKind, PlateText,
+    Quantities, Sighting,
+};
 use serde_json::{Value, json};
 
 use crate::dataflow::Record;
@@ -45,6 +48,15 @@ pub(crate) fn record(line: &str) -> Record {
         "signal" => Record::Signal(serde_json::from_value(value).expect("a signal")),
         "entry" => Record::Entry(serde_json::from_value(value).expect("an entry")),
         "alert" => Record::Alert(alert(number(&value, "id"), text(&value, "camera"), number(&value, "at"))),
+        "assigned" => {
+            let alert = alert(number(&value, "id"), text(&value, "camera"), number(&value, "at"));
+            let units = value["units"].as_array().expect("units").iter().map(|unit| unit.as_str().expect("a name"));
+            Record::Assigned(assigned(alert, &units.collect::<Vec<_>>()))
+        }
+        "acknowledged" => {
+            let (alert, who, at_ms) = (Id(number(&value, "id")), text(&value, "who").to_owned(), number(&value, "at"));
+            Record::Acknowledged(Acknowledgement { alert, revision: 1, who, at_ms })
+        }
         "patrol" => Record::Patrol(serde_json::from_value(value).expect("a patrol")),
         "frame" => {
             Record::Frame(frame(number(&value, "part") as u32, number(&value, "offset"), text(&value, "camera"), number(&value, "at")))
@@ -72,6 +84,18 @@ pub(crate) fn alert(id: u64, camera: &str, at_ms: u64) -> Alert {
         limit: Quantities::default(),
         text: String::new(),
     }
+}
+
+/// An alert with the units that are nearest, each a kilometre further away than the one before.
+pub(crate) fn assigned(alert: Alert, units: &[&str]) -> Assignment {
+    let near = |(unit, number): (&&str, u64)| NearUnit {
+        unit: Name::of(unit),
+        distance_cm: number * 100_000,
+        by_road: false,
+        seen_ms: alert.at_ms,
+    };
+    let units: Vec<NearUnit> = units.iter().zip(1..).map(near).collect();
+    Assignment { id: alert.id, unit: units.first().map(|near| near.unit), units, unanswered: Vec::new(), alert }
 }
 
 /// One frame without objects.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use operators::city::Itinerary;
 use proptest::prelude::*;
-use schemas::{Alert, HotlistEntry, Name, Patrol, PlateKind, Signal, SignalState};
+use schemas::{Acknowledgement, Alert, HotlistEntry, Name, Patrol, PlateKind, Signal, SignalState};
 
 use crate::dataflow::{Change, Record, Rule, run, standing};
-use crate::notation::{KM_E7, alert, city, frame, itinerary, observed, passed, plate, way};
+use crate::notation::{KM_E7, alert, assigned, city, frame, itinerary, observed, passed, plate, way};
 
 /// Tells a rule about all records in the order given, some of them first wrongly added and taken back, a few at a moment.
 fn told(rule: &str, records: &[Record], passing: &[Record], per_moment: usize, workers: usize) -> Vec<Alert> {
@@ -215,12 +215,13 @@ prop_compose! {
     }
 }
 
-/// Unit, distance, whether by road and when seen: all is on the equator, where distances are differences of longitude.
-fn sent(alert: &Alert, places: &[Patrol]) -> Option<(String, i64, i64)> {
+/// The units that are near and how far, the nearest first, and when the first was seen: all is on the equator, where distances are
+/// differences of longitude.
+fn near(alert: &Alert, places: &[Patrol]) -> Option<(Vec<String>, i64)> {
     let straight = |from: i32, to: i32| (f64::from((from - to).abs()) * 1e-7 * std::f64::consts::PI / 180.0 * 637_100_880.0).round() as i64;
     let camera = |number: i32| number * KM_E7;
     let there = i32::from(alert.evidence[0].camera.as_str().as_bytes()[0] - b'a');
-    let mut best: Option<(i64, String, i64)> = None;
+    let mut found: Vec<(i64, &str, i64)> = Vec::new();
     for unit in ["p1", "p2", "p3"] {
         let told: Vec<&Patrol> = places.iter().filter(|p| p.unit.as_str() == unit && p.at_ms <= alert.at_ms).collect();
         let Some(last_ms) = told.iter().map(|p| p.at_ms).max() else { continue };
@@ -240,11 +241,13 @@ fn sent(alert: &Alert, places: &[Patrol]) -> Option<(String, i64, i64)> {
         } else {
             straight(last[0].lon_e7, camera(there))
         };
-        if distance <= 1_000_000 && best.as_ref().is_none_or(|(least, ..)| distance < *least) {
-            best = Some((distance, unit.to_owned(), last_ms as i64));
+        if distance <= 1_000_000 {
+            found.push((distance, unit, last_ms as i64));
         }
     }
-    best.map(|(distance, unit, last_ms)| (unit, distance, last_ms))
+    found.sort_unstable();
+    let first_ms = found.first()?.2;
+    Some((found.into_iter().map(|(distance, unit, _)| format!("{unit} {distance}")).collect(), first_ms))
 }
 
 proptest! {
@@ -259,10 +262,115 @@ proptest! {
         rotate(&mut records, seed);
         let passing: Vec<Record> = passing.into_iter().map(Record::Patrol).collect();
         let told = told("nearest_patrol", &records, &passing, per_moment, workers);
-        let unit = |alert: &Alert| alert.text.split(' ').next().unwrap_or_default().to_owned();
-        let found: BTreeMap<_, _> = told.iter().map(|a| (a.id, (unit(a), measured(a, "distance_cm"), measured(a, "seen_ms")))).collect();
-        let expected: BTreeMap<_, _> = alerts.iter().filter_map(|alert| Some((alert.id, sent(alert, &places)?))).collect();
+        let units = |alert: &Alert| -> Vec<String> {
+            let (unit, rest) = alert.text.split_once(" of [").expect("who is to go, and all that are near");
+            let near = rest.split(']').next().unwrap_or_default().replace(" by road", "");
+            assert!(near.starts_with(unit), "the nearest is to go: {}", alert.text);
+            near.split(", ").map(String::from).collect()
+        };
+        let found: BTreeMap<_, _> = told.iter().map(|a| (a.id, (units(a), measured(a, "seen_ms")))).collect();
+        let expected: BTreeMap<_, _> = alerts.iter().filter_map(|alert| Some((alert.id, near(alert, &places)?))).collect();
         prop_assert_eq!(found, expected);
+    }
+}
+
+/// Who is asked of one alert, and who did not answer, by going through all moments one by one.
+fn asked(events: &[(u64, Event)], until: u64) -> Option<(String, Vec<&'static str>)> {
+    let (mut near, mut heard, mut seen_to): (Option<&[usize]>, u64, Option<&str>) = (None, 0, None);
+    let (mut asked, mut silent): (Option<(usize, u64)>, Vec<usize>) = (None, Vec::new());
+    for now in 0..=until {
+        let at_once: Vec<&Event> = events.iter().filter(|(at, _)| *at == now).map(|(_, event)| event).collect();
+        for event in &at_once {
+            match event {
+                Event::Acknowledged(who) => seen_to = seen_to.or(Some(who)),
+                Event::Assigned(units) => near = Some(units),
+                Event::Withdrawn => near = None,
+                Event::Observed => heard = now,
+            }
+        }
+        let (Some(near), false) = (near, at_once.is_empty()) else { continue };
+        let told = asked.is_some() || !silent.is_empty();
+        let by = seen_to.and_then(|who| near.iter().chain(&silent).copied().find(|unit| UNITS[*unit] == who));
+        if let Some(unit) = by {
+            silent.retain(|other| *other != unit);
+            asked = Some((unit, now));
+        } else if seen_to.is_none() || !told {
+            if let Some((unit, since)) = asked
+                && seen_to.is_none()
+                && since + 50 <= heard
+            {
+                silent.push(unit);
+                asked = None;
+            }
+            let next = near.iter().copied().find(|unit| !silent.contains(unit));
+            asked = next.map(|unit| asked.filter(|(known, _)| *known == unit).unwrap_or((unit, now)));
+        }
+    }
+    let unit = asked.map_or("the centre", |(unit, _)| UNITS[unit]);
+    near.map(|_| (unit.to_owned(), silent.into_iter().map(|unit| UNITS[unit]).collect()))
+}
+
+const UNITS: [&str; 3] = ["p1", "p2", "p3"];
+
+/// What happens to one alert.
+#[derive(Clone, Debug)]
+enum Event {
+    Acknowledged(&'static str),
+    Assigned(Vec<usize>),
+    Withdrawn,
+    Observed,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        1 => prop::sample::select(vec!["p1", "p2", "p3", "an officer"]).prop_map(Event::Acknowledged),
+        4 => Just(vec![0, 1, 2]).prop_shuffle().prop_flat_map(|units| (1..4usize).prop_map(move |most| units[..most].to_vec())).prop_map(Event::Assigned),
+        1 => Just(Event::Withdrawn),
+        5 => Just(Event::Observed),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_unit_that_does_not_answer_is_passed_over(
+        events in prop::collection::btree_map(1u64..400, event(), 1..25), workers in 1usize..3,
+    ) {
+        let events: Vec<(u64, Event)> = events.into_iter().collect();
+        let mut standing_row: Option<Record> = None;
+        let mut changes: Vec<Change> = Vec::new();
+        for (now, event) in &events {
+            let alert = alert(1, "a", *now);
+            match event {
+                Event::Acknowledged(who) => {
+                    let who = (*who).to_owned();
+                    let record = Acknowledgement { alert: alert.id, revision: 1, who, at_ms: *now };
+                    changes.push((*now, Record::Acknowledged(record), 1));
+                }
+                Event::Observed => changes.push((*now, Record::Observed(observed(0, *now)), 1)),
+                Event::Assigned(_) | Event::Withdrawn => {
+                    changes.extend(standing_row.take().map(|old| (*now, old, -1)));
+                    if let Event::Assigned(units) = event {
+                        let row = Record::Assigned(assigned(alert, &units.iter().map(|unit| UNITS[*unit]).collect::<Vec<_>>()));
+                        standing_row = Some(row.clone());
+                        changes.push((*now, row, 1));
+                    }
+                }
+            }
+        }
+        let rule = Rule { name: "escalate".to_owned(), parameters: serde_json::json!({"answer": "50 ms", "lateness": "10 s"}) };
+        let told = run(&rule, &city(), &changes, workers);
+        // Not only in the end: at every moment.
+        for (now, _) in &events {
+            let by_then = told.iter().filter(|(at, ..)| at <= now).cloned().collect();
+            let found: Vec<String> = standing(&by_then).iter().map(|alert| alert.text.clone()).collect();
+            let expected = asked(&events, *now).map(|(unit, silent)| (format!("{unit} of "), format!("not [{}]", silent.join(", "))));
+            prop_assert_eq!(found.len(), usize::from(expected.is_some()), "at {}: {:?}", now, found);
+            for ((begins, ends), found) in expected.iter().zip(&found) {
+                prop_assert!(found.starts_with(begins) && found.ends_with(ends), "at {}: {} and not {}…{}", now, found, begins, ends);
+            }
+        }
     }
 }
 

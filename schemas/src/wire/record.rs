@@ -58,7 +58,7 @@ records! {
     CaptureHealth = 15 "capture health", 1, |_| Ok(());
     Review = 16 "review", 1, Review::check;
     Acknowledgement = 17 "acknowledgement", 1, |_| Ok(());
-    Assignment = 18 "assignment", 1, check_assignment;
+    Assignment = 18 "assignment", 2, check_assignment;
 }
 
 impl<T: Record> Record for Revised<T> {

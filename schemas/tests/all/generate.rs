@@ -3,9 +3,9 @@
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use schemas::{
     Acknowledgement, Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Decision,
-    Evidence, Frame, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox,
-    Plate, PlateColour, PlateKind, PlateText, Quantities, Reason, Rejected, Review, ReviewReason, Revised, Section, Sighting, Signal,
-    SignalState, Status, Stay, Zone, ZoneKind,
+    Evidence, Frame, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, NearUnit, Object, Observation, Patrol, Pixel,
+    PixelBox, Plate, PlateColour, PlateKind, PlateText, Quantities, Reason, Rejected, Review, ReviewReason, Revised, Section, Sighting,
+    Signal, SignalState, Status, Stay, Zone, ZoneKind,
 };
 
 /// A record of its type, at random.
@@ -91,8 +91,10 @@ generate! {
         .prop_map(|((id, rule, certain, priority, at_ms, centre, plate), (journey, evidence, measured, limit, text))| Alert {
             id, rule, certain, priority, at_ms, centre, plate, journey, evidence, measured, limit, text,
         });
-    Assignment = (Name::any(), any::<u64>(), any::<bool>(), any::<u64>(), Alert::any())
-        .prop_map(|(unit, distance_cm, by_road, seen_ms, alert)| Assignment { id: alert.id, unit, distance_cm, by_road, seen_ms, alert });
+    NearUnit = (any::<u64>(), Name::any(), any::<bool>(), any::<u64>())
+        .prop_map(|(distance_cm, unit, by_road, seen_ms)| NearUnit { distance_cm, unit, by_road, seen_ms });
+    Assignment = (option::of(Name::any()), vec(NearUnit::any(), 0..4), vec(Name::any(), 0..3), Alert::any())
+        .prop_map(|(unit, units, unanswered, alert)| Assignment { id: alert.id, unit, units, unanswered, alert });
     Reason = select(vec![Reason::Unreadable, Reason::Invalid, Reason::Late, Reason::Future, Reason::Duplicate]);
     Rejected = (Name::any(), any::<u32>(), any::<u64>(), Reason::any(), any::<String>(), any::<Option<String>>(), any::<Option<String>>())
         .prop_map(|(topic, partition, offset, reason, detail, record, record_base64)| Rejected { topic, partition, offset, reason, detail, record, record_base64 });

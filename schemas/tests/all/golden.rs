@@ -4,9 +4,9 @@ use std::fmt::Debug;
 
 use schemas::{
     Acknowledgement, Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Decision,
-    Evidence, Frame, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, Object, Observation, Patrol, Pixel, PixelBox,
-    Plate, PlateColour, PlateKind, Quantities, Reason, Rejected, Review, ReviewReason, Revised, Section, Sighting, Signal, SignalState,
-    Status, Stay, Zone, ZoneKind,
+    Evidence, Frame, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, NearUnit, Object, Observation, Patrol, Pixel,
+    PixelBox, Plate, PlateColour, PlateKind, Quantities, Reason, Rejected, Review, ReviewReason, Revised, Section, Sighting, Signal,
+    SignalState, Status, Stay, Zone, ZoneKind,
     wire::{Format, Record},
 };
 
@@ -145,8 +145,9 @@ fn what_comes_out() {
     };
     hold("sighting", &Revised { revision: 1, status: Status::Provisional, row: sighting });
     hold("journey", &Revised { revision: 2, status: Status::Final, row: journey });
-    let (id, unit, seen_ms) = (alert.id, Name::of("p7"), NOON_MS + 4_000);
-    let assignment = Assignment { id, unit, distance_cm: 123_400, by_road: true, seen_ms, alert: alert.clone() };
+    let near = NearUnit { unit: Name::of("p7"), distance_cm: 123_400, by_road: true, seen_ms: NOON_MS + 4_000 };
+    let (unit, unanswered) = (Some(near.unit), vec![Name::of("p9")]);
+    let assignment = Assignment { id: alert.id, unit, units: vec![near], unanswered, alert: alert.clone() };
     hold("alert", &Revised { revision: 3, status: Status::Withdrawn, row: alert });
     hold("assignment", &Revised { revision: 4, status: Status::Provisional, row: assignment });
     let (topic, reason, detail) = (Name::of("observations"), Reason::Invalid, "missing field `frame` at line 1 column 12".into());
