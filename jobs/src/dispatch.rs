@@ -23,16 +23,14 @@ pub struct Wanted {
     pub priority_least: u8,
     /// Where these patrol units are to go; of a topic of assignments.
     pub units: Vec<String>,
+    /// Which at least so many units did not answer; of a topic of assignments.
+    pub unanswered_least: usize,
     /// No suspicions: even the bound most favourable to the driver violates.
     pub certain_only: bool,
 }
 
 impl Subject for Alerts {
     type Filter = Wanted;
-
-    fn name(&self) -> &'static str {
-        "alert"
-    }
 
     fn read(&self, record: &[u8]) -> Result<Notice, String> {
         let read = |refusal: Refusal| match Format::of(record).decode::<Revised<Assignment>>(record) {
@@ -50,6 +48,7 @@ impl Subject for Alerts {
         among(&wanted.centres, &alert["centre"])
             && among(&wanted.rules, &alert["rule"])
             && among(&wanted.units, &notice.data["unit"])
+            && notice.data["unanswered"].as_array().map_or(0, Vec::len) >= wanted.unanswered_least
             && alert["priority"].as_u64().unwrap_or(0) >= u64::from(wanted.priority_least)
             && (alert["certain"] == true || !wanted.certain_only)
     }
@@ -63,7 +62,7 @@ fn notice<R: Record>(row: &Revised<R>, alert: &Alert) -> Result<Notice, String> 
         Status::Withdrawn => Standing::Withdrawn,
     };
     let data = serde_json::to_value(row).map_err(|_| "it cannot be written as JSON".to_owned())?;
-    Ok(Notice { id: alert.id.to_string(), revision: row.revision, standing, at_ms: alert.at_ms, data })
+    Ok(Notice { subject: R::NAME, id: alert.id.to_string(), revision: row.revision, standing, at_ms: alert.at_ms, data })
 }
 
 #[cfg(test)]
@@ -76,7 +75,8 @@ mod tests {
     #[test]
     fn an_alert_is_read_and_chosen_by_what_it_is() {
         let notice = Alerts.read(ALERT.as_bytes()).unwrap();
-        assert_eq!((notice.id.as_str(), notice.revision, notice.standing), ("ffffffffffffffff", 3, Standing::Withdrawn));
+        assert_eq!((notice.subject, notice.id.as_str(), notice.revision), ("alert", "ffffffffffffffff", 3));
+        assert_eq!(notice.standing, Standing::Withdrawn);
         assert_eq!((notice.at_ms, &notice.data["rule"]), (1_767_250_805_133, &"section_speed".into()));
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         for (wanted, wants) in [
@@ -96,13 +96,17 @@ mod tests {
     fn an_assignment_is_told_to_its_unit() {
         let alert = ALERT.replacen(r#""revision":3,"status":"withdrawn","#, "", 1);
         let assignment = format!(
-            r#"{{"revision":2,"status":"provisional","id":"ffffffffffffffff","unit":"p7","units":[{{"unit":"p7","distance_cm":9,"by_road":true,"seen_ms":1}}],"alert":{alert}}}"#
+            r#"{{"revision":2,"status":"provisional","id":"ffffffffffffffff","unit":"p7","units":[{{"unit":"p7","distance_cm":9,"by_road":true,"seen_ms":1}}],"unanswered":["p9"],"alert":{alert}}}"#
         );
         let notice = Alerts.read(assignment.as_bytes()).unwrap();
-        assert_eq!((notice.id.as_str(), notice.revision, notice.standing), ("ffffffffffffffff", 2, Standing::Provisional));
+        assert_eq!((notice.subject, notice.id.as_str(), notice.revision), ("assignment", "ffffffffffffffff", 2));
         for (unit, wants) in [("p7", true), ("p8", false)] {
             let wanted = Wanted { units: vec![unit.to_owned()], centres: vec!["west".to_owned()], priority_least: 40, ..Wanted::default() };
             assert_eq!(Alerts.wants(&wanted, &notice), wants, "{unit}");
+        }
+        // The centre is told what somebody left unanswered.
+        for (unanswered_least, wants) in [(0, true), (1, true), (2, false)] {
+            assert_eq!(Alerts.wants(&Wanted { unanswered_least, ..Wanted::default() }, &notice), wants, "{unanswered_least}");
         }
     }
 

@@ -10,14 +10,14 @@ use super::Notice;
 const BODY_MOST: usize = 20_000;
 
 /// The body of a message; the error says why it cannot be sent.
-pub(super) fn body(subject: &str, notice: &Notice) -> Result<Vec<u8>, String> {
+pub(super) fn body(notice: &Notice) -> Result<Vec<u8>, String> {
     let name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if notice.id.is_empty() || notice.id.len() > 64 || !notice.id.chars().all(name) {
         return Err("its id cannot stand in a header".to_owned());
     }
     let at = i64::try_from(notice.at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let message = serde_json::json!({
-        "type": format!("{subject}.{}", notice.kind().name()),
+        "type": format!("{}.{}", notice.subject, notice.kind().name()),
         "timestamp": at.map(|at| format!("{at:.3}")),
         "data": notice.data,
     });

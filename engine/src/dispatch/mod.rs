@@ -64,9 +64,6 @@ pub trait Subject: Send + Sync + 'static {
     /// What an endpoint may ask for: the fields of `filter` in its configuration.
     type Filter: DeserializeOwned + Default + Send + Sync;
 
-    /// What a row is called; the types of messages begin with it: `alert.raised`.
-    fn name(&self) -> &str;
-
     /// Reads a record.
     ///
     /// # Errors
@@ -80,6 +77,8 @@ pub trait Subject: Send + Sync + 'static {
 /// A revision of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
+    /// What the row is called; the types of messages begin with it: `alert.raised`.
+    pub subject: &'static str,
     /// What it is about: letters, digits, - and _, at most 64.
     pub id: String,
     /// 1, 2, 3 …

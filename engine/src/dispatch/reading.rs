@@ -56,7 +56,7 @@ fn keep<S: Subject>(
         let Some(value) = batch.value(record) else { continue };
         match subject.read(value) {
             Ok(notice) => {
-                let body = envelope::body(subject.name(), &notice);
+                let body = envelope::body(&notice);
                 read.push(Read { body, arrived_ms: record.arrival_ms.unwrap_or(now_ms).min(now_ms), notice });
             }
             Err(reason) => unreadable.push(Unreadable { place: format!("{}/{partition}/{}", config.topic, record.offset), reason }),

@@ -28,10 +28,6 @@ pub(super) struct Wish {
 impl Subject for Wares {
     type Filter = Wish;
 
-    fn name(&self) -> &'static str {
-        "ware"
-    }
-
     fn read(&self, record: &[u8]) -> Result<Notice, String> {
         let data: serde_json::Value = serde_json::from_slice(record).map_err(|error| error.to_string())?;
         let standing = match data["status"].as_str() {
@@ -43,7 +39,7 @@ impl Subject for Wares {
         let number = |field: &str| data[field].as_u64().ok_or(format!("{field} is missing"));
         let revision = u32::try_from(number("revision")?).map_err(|error| error.to_string())?;
         let id = data["id"].as_str().ok_or("id is missing")?.to_owned();
-        Ok(Notice { id, revision, standing, at_ms: number("at_ms")?, data })
+        Ok(Notice { subject: "ware", id, revision, standing, at_ms: number("at_ms")?, data })
     }
 
     fn wants(&self, wish: &Wish, notice: &Notice) -> bool {
