@@ -17,13 +17,21 @@ const WATCH: &[&str] = &[VIEWER, REVIEWER, HOTLIST];
 /// Who may ask where a vehicle was, and see to an alert.
 const SEARCH: &[&str] = &[VIEWER, REVIEWER];
 
+/// Who may do anything that can take four eyes; what exactly, its own rule says.
+const DECIDE: &[&str] = &[HOTLIST, AUTHOR, ADMIN];
+
+/// What a second person can be made to approve of: new jobs and new versions of them.
+pub const JOBS: &str = "jobs";
+/// What a second person can be made to approve of: plates that are looked for.
+pub const LISTING: &str = "hotlist";
+
 /// Jobs read and write what is every centre's, so who changes one must be bound to none. The admin runs the server and sees
 /// neither vehicles nor the audit log, which is the auditor's alone.
 pub static POLICY: Policy = Policy {
     roles: ALL,
     rules: &[
         rule("GET", "/v1/jobs", ALL, false, Trail::Nothing),
-        rule("POST", "/v1/jobs", AUTHORS, true, Trail::Change),
+        Rule { four_eyes: Some(JOBS), ..rule("POST", "/v1/jobs", AUTHORS, true, Trail::Change) },
         rule("GET", "/v1/jobs/{job}", ALL, false, Trail::Nothing),
         rule("DELETE", "/v1/jobs/{job}", AUTHORS, true, Trail::Change),
         rule("GET", "/v1/jobs/{job}/definition", STAFF, false, Trail::Look),
@@ -37,6 +45,12 @@ pub static POLICY: Policy = Policy {
         rule("GET", "/v1/alerts/{id}", WATCH, false, Trail::Look),
         rule("POST", "/v1/alerts/{id}/review", &[REVIEWER], false, Trail::Change),
         rule("POST", "/v1/alerts/{id}/ack", SEARCH, false, Trail::Change),
+        rule("GET", "/v1/hotlist", &[HOTLIST], true, Trail::Look),
+        Rule { four_eyes: Some(LISTING), ..rule("POST", "/v1/hotlist", &[HOTLIST], true, Trail::Change) },
+        rule("DELETE", "/v1/hotlist/{list}/{plate}", &[HOTLIST], true, Trail::Change),
+        rule("GET", "/v1/approvals", DECIDE, false, Trail::Look),
+        rule("POST", "/v1/approvals/{id}/approve", DECIDE, false, Trail::Change),
+        rule("POST", "/v1/approvals/{id}/refuse", DECIDE, false, Trail::Change),
         rule("GET", "/v1/cameras", ALL, false, Trail::Look),
         rule("GET", "/v1/audit", &[AUDITOR], true, Trail::Look),
         rule("GET", "/v1/openapi.json", ALL, false, Trail::Nothing),
@@ -45,5 +59,5 @@ pub static POLICY: Policy = Policy {
 };
 
 const fn rule(method: &'static str, path: &'static str, roles: &'static [&'static str], whole: bool, trail: Trail) -> Rule {
-    Rule { method, path, roles, whole, trail }
+    Rule { method, path, roles, whole, trail, four_eyes: None }
 }

@@ -30,6 +30,12 @@ const EXPECTED: &[(&str, &str, bool)] = &[
     ("reviewAlert", "reviewer", false),
     ("acknowledgeAlert", "viewer reviewer", false),
     ("followAlerts", "viewer reviewer hotlist-manager", false),
+    ("listHotlist", "hotlist-manager", true),
+    ("addToHotlist", "hotlist-manager", true),
+    ("removeFromHotlist", "hotlist-manager", true),
+    ("listApprovals", "hotlist-manager job-author admin", false),
+    ("approve", "hotlist-manager job-author admin", false),
+    ("refuse", "hotlist-manager job-author admin", false),
     ("listCameras", "viewer reviewer hotlist-manager job-author auditor admin", false),
     ("listAudit", "auditor", true),
     ("isLive", "everybody", false),
@@ -53,7 +59,11 @@ fn every_route_lets_in_every_role_that_may_and_no_other() {
             let id = operation["operationId"].as_str().unwrap();
             let (_, roles, whole) = EXPECTED.iter().find(|(known, ..)| *known == id).unwrap_or_else(|| panic!("nobody says who may {id}"));
             described.insert((method.to_uppercase(), path.clone()));
-            let path = path.replace("{job}", "none").replace("{plate}", "88A12345").replace("{id}", "00000000000000a1");
+            let path = path
+                .replace("{job}", "none")
+                .replace("{plate}", "88A12345")
+                .replace("{id}", "00000000000000a1")
+                .replace("{list}", "stolen");
             let method = method.to_uppercase();
             seen += 1;
             for (role, token) in &tokens {

@@ -7,10 +7,12 @@
 //! A *scope* is a part of the data, such as a city's monitoring centre: who is bound to some sees nothing of the others. Which
 //! roles and routes there are is told by who builds the server; here nothing is allowed that the table does not name.
 
+mod approvals;
 mod policy;
 mod register;
 mod token;
 
+pub(crate) use self::approvals::{Approvals, Decided, Held};
 pub use self::policy::{Policy, Rule, Trail};
 pub use self::register::{AccessError, Addition, Entry, Register};
 pub use self::token::Token;

@@ -22,6 +22,8 @@ pub struct Rule {
     pub whole: bool,
     /// What it leaves in the audit log.
     pub trail: Trail,
+    /// Under which name it can be asked that a second person approves of it before it is done.
+    pub four_eyes: Option<&'static str>,
 }
 
 /// What a request leaves in the audit log. A refusal always leaves a row.

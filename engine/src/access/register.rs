@@ -179,11 +179,15 @@ impl Register {
         self.lock().prepare_cached(sql)?.query_row([name], grant).optional()
     }
 
+    /// What access somebody of this name has now.
+    pub(crate) fn by_name(&self, name: &str) -> rusqlite::Result<Option<Grant>> {
+        let sql = "SELECT name, role, scopes FROM access WHERE name = ?1 AND revoked_ms IS NULL";
+        self.lock().prepare_cached(sql)?.query_row([name], grant).optional()
+    }
+
     /// Whether somebody has this access, unchanged.
     pub(crate) fn holds(&self, grant: &Grant) -> rusqlite::Result<bool> {
-        let sql = "SELECT name, role, scopes FROM access WHERE name = ?1 AND revoked_ms IS NULL";
-        let found = self.lock().prepare_cached(sql)?.query_row([&grant.name], self::grant).optional()?;
-        Ok(found.as_ref() == Some(grant))
+        Ok(self.by_name(&grant.name)?.as_ref() == Some(grant))
     }
 
     /// Nothing is left half-done by a panic: changes are transactions.

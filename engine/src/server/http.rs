@@ -16,7 +16,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::door::{Door, DoorError, Extension, Guard, Listener, Peer, Told, guard};
+use super::door::{Approving, Door, DoorError, Extension, Guard, Listener, Peer, Told, guard};
 use super::{JobView, Server, ServerError, Submission, metrics};
 use crate::access::AccessError;
 use crate::definition::BYTES_MOST;
@@ -116,11 +116,13 @@ fn router(server: Server, door: Guard, more: Option<Extension>) -> Result<Router
         merge(&mut document, serde_json::from_str(openapi)?);
     }
     let document = document.to_string();
+    let routes = routes.layer(DefaultBodyLimit::max(BYTES_MOST + 1));
+    let approving = Approving { guard: door.clone(), routes: routes.clone() };
     let describe = move || async move { ([(header::CONTENT_TYPE, "application/json")], document) };
     Ok(routes
+        .merge(approving.routes())
         .route("/v1/openapi.json", get(describe))
         .fallback(|| async { failure(StatusCode::NOT_FOUND, "there is nothing here", Some("/v1/openapi.json tells what there is")) })
-        .layer(DefaultBodyLimit::max(BYTES_MOST + 1))
         .layer(axum::middleware::from_fn_with_state(door, guard)))
 }
 

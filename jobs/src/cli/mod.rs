@@ -27,6 +27,7 @@ mod feed;
 #[cfg(feature = "vision")]
 mod film;
 mod graph;
+mod hotlist;
 mod job;
 mod log;
 mod lookup;
@@ -106,6 +107,8 @@ enum Command {
     Cameras(lookup::Cameras),
     Review(review::Review),
     Ack(review::Ack),
+    Hotlist(hotlist::Hotlist),
+    Approvals(hotlist::Approvals),
     Access(access::Access),
     Audit(audit::Audit),
 }
@@ -151,6 +154,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Cameras(command) => command.run(),
         Command::Review(command) => command.run(),
         Command::Ack(command) => command.run(),
+        Command::Hotlist(command) => command.run(),
+        Command::Approvals(command) => command.run(),
         Command::Access(command) => command.run(),
         Command::Audit(command) => command.run(),
     };

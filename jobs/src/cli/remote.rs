@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::{Outcome, say};
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
@@ -66,6 +67,16 @@ impl Remote {
             Ask::Post(text) => agent.post(&url).query_pairs(query).content_type("application/yaml").send(*text),
         };
         self.read(answer.map_err(|error| self.unreachable(&error))?)
+    }
+
+    /// Shows an answer; what waits for a second person says so, whatever was asked.
+    pub(super) fn show(&self, answer: &Value, people: impl Fn(&Value) -> String) -> anyhow::Result<Outcome> {
+        say(&match answer["approval"].as_str() {
+            _ if self.json => format!("{answer:#}\n"),
+            Some(id) => format!("this waits until another person approves of it: giaolo approvals approve {id}\n"),
+            None => people(answer),
+        })?;
+        Ok(Outcome::Well)
     }
 
     /// Hands on events as they come, until the server ends it.

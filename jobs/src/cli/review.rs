@@ -2,12 +2,12 @@
 
 use clap::Args;
 use schemas::{Decision, ReviewReason};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::Outcome;
 use super::choice::choice;
 use super::remote::{Ask, Remote, encoded};
 use super::submit::text;
-use super::{Outcome, say};
 
 /// Say whether an alert is right
 ///
@@ -65,7 +65,7 @@ impl Review {
             body["revision"] = revision.into();
         }
         let answer = self.remote.ask(&Ask::Post(&body.to_string()), &format!("/v1/alerts/{}/review", encoded(&self.id)), &[])?;
-        show(&self.remote, &answer, |review| {
+        self.remote.show(&answer, |review| {
             format!("{} is {} at revision {}\n", text(review, "alert"), text(review, "decision"), review["revision"])
         })
     }
@@ -75,11 +75,6 @@ impl Ack {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let body = self.revision.map_or_else(|| json!({}), |revision| json!({"revision": revision}));
         let answer = self.remote.ask(&Ask::Post(&body.to_string()), &format!("/v1/alerts/{}/ack", encoded(&self.id)), &[])?;
-        show(&self.remote, &answer, |acknowledged| format!("{} sees to {}\n", text(acknowledged, "who"), text(acknowledged, "alert")))
+        self.remote.show(&answer, |acknowledged| format!("{} sees to {}\n", text(acknowledged, "who"), text(acknowledged, "alert")))
     }
-}
-
-fn show(remote: &Remote, answer: &Value, people: impl Fn(&Value) -> String) -> anyhow::Result<Outcome> {
-    say(&if remote.json { format!("{answer:#}\n") } else { people(answer) })?;
-    Ok(Outcome::Well)
 }

@@ -16,7 +16,7 @@ use super::remote::DEFAULT_ADDRESS;
 use super::run::read_city;
 use super::store::{Store, as_transport};
 use super::{Outcome, job};
-use crate::access::POLICY;
+use crate::access::{JOBS, LISTING, POLICY};
 use crate::lookup::{self, Retention};
 use crate::shared::{TrafficHost, identity};
 
@@ -63,6 +63,9 @@ pub(super) struct Serve {
     /// The most requests a second of one name, in the long run; at once, four times as many
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     requests_per_second: u32,
+    /// What a second person must approve of before it is done, once anybody was given access; none: nothing
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = LISTING, value_parser = [LISTING, JOBS, "none"])]
+    four_eyes: Vec<String>,
     /// Threads that share the work, in each process
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
@@ -136,6 +139,6 @@ impl Serve {
             _ => None,
         };
         let pace = Pace { per_second: self.requests_per_second, burst: self.requests_per_second.saturating_mul(4) };
-        Ok(Door { tls, pace, open_metrics: self.open_metrics, ..Door::at(self.listen, &POLICY) })
+        Ok(Door { tls, pace, open_metrics: self.open_metrics, four_eyes: self.four_eyes.clone(), ..Door::at(self.listen, &POLICY) })
     }
 }

@@ -7,7 +7,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde_json::Value;
 
 use super::remote::{Ask, Remote};
-use super::{Outcome, job, say};
+use super::{Outcome, job};
 use crate::catalogue::span;
 
 /// What a job that begins says of the past.
@@ -129,35 +129,35 @@ impl Plan {
 impl Stop {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let answer = self.remote.ask(&Ask::Delete, &format!("/v1/jobs/{}", self.job), &[])?;
-        show(&self.remote, &answer, told)
+        self.remote.show(&answer, told)
     }
 }
 
 impl Pause {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let answer = self.remote.ask(&Ask::Post(""), &format!("/v1/jobs/{}/pause", self.job), &[])?;
-        show(&self.remote, &answer, told)
+        self.remote.show(&answer, told)
     }
 }
 
 impl Resume {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let answer = self.remote.ask(&Ask::Post(""), &format!("/v1/jobs/{}/resume", self.job), &[])?;
-        show(&self.remote, &answer, told)
+        self.remote.show(&answer, told)
     }
 }
 
 impl List {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let answer = self.remote.ask(&Ask::Get, "/v1/jobs", &[])?;
-        show(&self.remote, &answer, listed)
+        self.remote.show(&answer, listed)
     }
 }
 
 impl Status {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let answer = self.remote.ask(&Ask::Get, "/v1/status", &[])?;
-        show(&self.remote, &answer, status)?;
+        self.remote.show(&answer, status)?;
         Ok(if answer["ready"] == true { Outcome::Well } else { Outcome::NotWell })
     }
 }
@@ -166,12 +166,7 @@ fn post(remote: &Remote, job: &str, path: &str, query: &[(&str, &str)], people: 
     let found = job::find(job)?;
     let query: Vec<(&str, &str)> = query.iter().copied().chain([("file", found.file.as_str())]).collect();
     let answer = remote.ask(&Ask::Post(&found.text), path, &query)?;
-    show(remote, &answer, people)
-}
-
-fn show(remote: &Remote, answer: &Value, people: fn(&Value) -> String) -> anyhow::Result<Outcome> {
-    say(&if remote.json { format!("{answer:#}\n") } else { people(answer) })?;
-    Ok(Outcome::Well)
+    remote.show(&answer, people)
 }
 
 /// A field that is text.

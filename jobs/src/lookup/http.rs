@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
 use engine::access::Grant;
 use engine::server::{Told, failure};
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::alerts::{self, Wanted};
 use super::sight::Sight;
-use super::{cameras, events, intake, journeys, review};
+use super::{cameras, events, hotlist, intake, journeys, review};
 
 /// Alerts or journeys in one answer, unless fewer are asked for.
 const ROWS: u32 = 100;
@@ -85,6 +85,8 @@ pub(super) fn routes(desk: Desk) -> Router {
         .route("/v1/alerts/{id}/review", post(review::review))
         .route("/v1/alerts/{id}/ack", post(review::acknowledge))
         .route("/v1/cameras", get(list_cameras))
+        .route("/v1/hotlist", get(hotlist::list).post(hotlist::add))
+        .route("/v1/hotlist/{list}/{plate}", delete(hotlist::remove))
         .with_state(desk)
 }
 
@@ -250,7 +252,7 @@ impl From<BadRequest> for Response {
 }
 
 /// A reason and a case must be given, and are short.
-fn purpose(name: &str, given: Option<&str>) -> Result<(), BadRequest> {
+pub(super) fn purpose(name: &str, given: Option<&str>) -> Result<(), BadRequest> {
     let length = given.map_or(0, |text| text.trim().len());
     if (1..=PURPOSE_MOST).contains(&length) {
         return Ok(());
@@ -262,7 +264,7 @@ fn purpose(name: &str, given: Option<&str>) -> Result<(), BadRequest> {
     })
 }
 
-fn normalised(plate: &str) -> Result<PlateText, BadRequest> {
+pub(super) fn normalised(plate: &str) -> Result<PlateText, BadRequest> {
     let hint = "letters and digits, such as 88A-123.45; spaces, dots and hyphens do not matter";
     match plate.parse::<PlateText>() {
         Ok(plate) if !plate.is_empty() => Ok(plate),

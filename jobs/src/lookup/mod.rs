@@ -13,6 +13,7 @@
 mod alerts;
 mod cameras;
 mod events;
+mod hotlist;
 mod http;
 mod intake;
 mod journeys;

@@ -114,19 +114,23 @@ async fn publish<T: Record + Send + 'static>(desk: &Desk, topic: &'static str, a
 }
 
 fn append(store: &dyn TopicStore, topic: &str, alert: Id, value: &[u8]) -> Result<(), TransportError> {
-    let partitions = match store.partitions(topic) {
-        Ok(partitions) => partitions,
-        Err(error) if error.retry => return Err(error),
-        Err(_) => {
-            store.create_topic(topic, 1)?;
-            store.partitions(topic)?
-        }
-    };
+    let partitions = partitions_of(store, topic)?;
     // What is said about one alert stays in order.
     let place = usize::try_from(alert.0 % partitions.len().max(1) as u64).unwrap_or(0);
     let partition = partitions.get(place).copied().unwrap_or(0);
     let key = alert.to_string();
     store.append(topic, &[NewRecord { partition, arrival_ms: None, key: key.as_bytes(), value: Some(value) }])
+}
+
+/// The partitions of a topic, which is made if it is not there.
+pub(super) fn partitions_of(store: &dyn TopicStore, topic: &str) -> Result<Vec<u32>, TransportError> {
+    match store.partitions(topic) {
+        Err(error) if !error.retry => {
+            store.create_topic(topic, 1)?;
+            store.partitions(topic)
+        }
+        found => found,
+    }
 }
 
 fn answer(status: StatusCode, said: &str, record: &Value) -> Response {
@@ -142,6 +146,6 @@ fn read<T: DeserializeOwned>(body: &str) -> Result<T, BadRequest> {
 }
 
 /// The wall clock, milliseconds since the epoch.
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

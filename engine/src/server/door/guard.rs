@@ -12,9 +12,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::approval::hold;
 use super::pace::Buckets;
 use super::{Door, DoorError, Pace, Peer};
-use crate::access::{AccessError, Claim, Grant, Known, Policy, Register, Rule, Scopes, Trail};
+use crate::access::{AccessError, Approvals, Claim, Grant, Known, Policy, Register, Rule, Scopes, Trail};
 use crate::audit::{Audit, Deed};
 use crate::server::http::failure;
 
@@ -30,7 +31,9 @@ pub(in crate::server) struct Guard(Arc<Keeping>);
 struct Keeping {
     policy: &'static Policy,
     open_metrics: bool,
+    four_eyes: Vec<String>,
     register: Register,
+    approvals: Approvals,
     audit: Audit,
     known: Known,
     /// Whether anybody was ever given access.
@@ -57,6 +60,10 @@ pub struct Pass {
 }
 
 impl Pass {
+    pub(super) fn of(guard: &Guard, grant: &Grant) -> Self {
+        Self { guard: guard.clone(), grant: grant.clone() }
+    }
+
     /// Whether who asked may still see the same as when he asked. Looks into the state file.
     #[must_use]
     pub fn holds(&self) -> bool {
@@ -85,7 +92,9 @@ impl Guard {
         Ok(Self(Arc::new(Keeping {
             policy: door.policy,
             open_metrics: door.open_metrics,
+            four_eyes: door.four_eyes.clone(),
             register,
+            approvals: Approvals::open(state)?,
             audit: Audit::open(state)?,
             known: Known::default(),
             closed,
@@ -97,6 +106,26 @@ impl Guard {
     /// The audit log.
     pub(in crate::server) fn audit(&self) -> &Audit {
         &self.0.audit
+    }
+
+    pub(super) fn register(&self) -> &Register {
+        &self.0.register
+    }
+
+    /// The requests that wait for a second person.
+    pub(super) fn approvals(&self) -> &Approvals {
+        &self.0.approvals
+    }
+
+    /// The rule for a method on a mounted path.
+    pub(super) fn rule(&self, method: &str, path: &str) -> Option<&'static Rule> {
+        self.0.policy.rule(method, path)
+    }
+
+    /// Whether a second person must approve of what this one asks.
+    fn takes_four_eyes(&self, rule: &Rule, grant: &Grant) -> bool {
+        let wanted = |name| self.0.four_eyes.iter().any(|wanted| wanted == name);
+        grant.role.is_some() && rule.four_eyes.is_some_and(wanted)
     }
 
     /// Whether a request needs a token. It never opens again.
@@ -164,7 +193,7 @@ impl From<Duration> for Refusal {
 }
 
 /// Whether somebody may do what a rule is for; else why not.
-fn allowed(rule: &Rule, grant: &Grant) -> Result<(), &'static str> {
+pub(super) fn allowed(rule: &Rule, grant: &Grant) -> Result<(), &'static str> {
     let Some(role) = &grant.role else { return Ok(()) };
     if !rule.roles.contains(&role.as_str()) {
         return Err("this role may not do that");
@@ -184,7 +213,7 @@ struct Purpose {
 
 /// What is to be written in the audit log of a request.
 #[derive(Clone)]
-struct Trace {
+pub(super) struct Trace {
     guard: Guard,
     grant: Grant,
     what: String,
@@ -193,8 +222,18 @@ struct Trace {
 }
 
 impl Trace {
+    /// Of what somebody asked for, with a reason.
+    pub(super) fn of(guard: &Guard, grant: Grant, method: &str, path: &str, uri: &str, reason: String) -> Self {
+        let (what, subject) = (format!("{method} {path}"), uri.chars().take(SUBJECT_MOST).collect());
+        Self { guard: guard.clone(), grant, what, subject, purpose: Purpose { reason: Some(reason), case: None } }
+    }
+
+    pub(super) fn who(&self) -> &str {
+        &self.grant.name
+    }
+
     /// Writes a row; `false`: it could not be written.
-    async fn write(&self, outcome: String) -> bool {
+    pub(super) async fn write(&self, outcome: String) -> bool {
         let trace = self.clone();
         let written = tokio::task::spawn_blocking(move || {
             let deed = Deed {
@@ -262,10 +301,13 @@ pub(in crate::server) async fn guard(
     if let Err(why) = allowed(rule, &grant) {
         return denied(&trace, why).await;
     }
+    if guard.takes_four_eyes(rule, &grant) {
+        return hold(&guard, &trace, path, request).await;
+    }
     if rule.trail == Trail::Change && !trace.write("asked".to_owned()).await {
         return untraced();
     }
-    request.extensions_mut().insert(Pass { guard, grant: grant.clone() });
+    request.extensions_mut().insert(Pass::of(&guard, &grant));
     request.extensions_mut().insert(grant);
     let response = next.run(request).await;
     let told = response.extensions().get::<Told>().map(|told| format!(" {}", told.0)).unwrap_or_default();
@@ -322,6 +364,6 @@ async fn denied(trace: &Trace, why: &str) -> Response {
 }
 
 /// What cannot be written down is not done.
-fn untraced() -> Response {
+pub(super) fn untraced() -> Response {
     failure(StatusCode::SERVICE_UNAVAILABLE, "the audit log cannot be written, so this is refused", Some("is the disk full?"))
 }

@@ -5,9 +5,12 @@
 //!               tls    token, certificate    policy              pace                       or no answer
 //! ```
 //!
+//! What takes four eyes is held before the handler sees it, until a second person approves of it ([`approval`]).
+//!
 //! As long as nobody was ever given access, a server on loopback lets everybody who can log in to its machine do everything.
 //! From the first token on, every request needs one, but for `/health` and, where that is set, `/metrics`.
 
+mod approval;
 mod guard;
 mod pace;
 mod tls;
@@ -17,6 +20,7 @@ use std::path::Path;
 
 use axum::Router;
 
+pub(super) use self::approval::Approving;
 pub(super) use self::guard::{Guard, guard};
 pub use self::guard::{Pass, Told};
 pub(super) use self::tls::{Listener, Peer};
@@ -36,6 +40,8 @@ pub struct Door {
     pub open_metrics: bool,
     /// How many requests.
     pub pace: Pace,
+    /// What a second person must approve of, by the names that rules have for it.
+    pub four_eyes: Vec<String>,
     /// Routes beside the engine's own.
     pub more: Option<Extension>,
 }
@@ -103,7 +109,7 @@ impl Door {
     /// A door on an address, in all else as it comes.
     #[must_use]
     pub fn at(address: SocketAddr, policy: &'static Policy) -> Self {
-        Self { address, policy, tls: None, open_metrics: false, pace: Pace::default(), more: None }
+        Self { address, policy, tls: None, open_metrics: false, pace: Pace::default(), four_eyes: Vec::new(), more: None }
     }
 
     /// Opens it for a server with this state file.
