@@ -63,16 +63,15 @@ where
                 continue;
             }
             let raw = raw(epoch, slice, record);
-            let arrival_ms = record.arrival_ms.unwrap_or(slice.arrival_ms);
             let taken = (self.decode)(&raw).and_then(|value| {
                 let Some(event_ms) = (self.event_ms)(&value) else { return Ok(value) };
-                timely_enough(event_ms, clock, arrival_ms, self.limits)?;
+                timely_enough(event_ms, clock, raw.arrival_ms, self.limits)?;
                 newest = newest.max(event_ms);
                 Ok(value)
             });
             match taken {
                 Ok(value) => self.handle.send((value, clock, 1)),
-                Err(refusal) if refusal.reason == RefusalReason::Late && arrival_ms + self.limits.lateness_ms < self.born => {}
+                Err(refusal) if refusal.reason == RefusalReason::Late && raw.arrival_ms + self.limits.lateness_ms < self.born => {}
                 Err(refusal) => self.rejected.borrow_mut().send((Rejection::new(&raw, refusal), clock, 1)),
             }
         }
@@ -179,6 +178,7 @@ fn raw<'a>(epoch: &'a Epoch, slice: &'a Slice, record: &RawRecord) -> Raw<'a> {
         topic: &partition.topic,
         partition: partition.number,
         offset: record.offset,
+        arrival_ms: record.arrival_ms.unwrap_or(slice.arrival_ms),
         key: slice.batch.key(record),
         value: slice.batch.value(record),
     }

@@ -9,6 +9,8 @@ pub struct Raw<'a> {
     pub partition: u32,
     /// The offset.
     pub offset: u64,
+    /// When it arrived: the log's own time of it, milliseconds since the epoch.
+    pub arrival_ms: u64,
     /// Its key; empty if it has none.
     pub key: &'a [u8],
     /// Its value; `None` is a tombstone.
@@ -97,7 +99,7 @@ mod tests {
     use super::*;
 
     fn refused(value: &[u8], detail: &str) -> Rejection {
-        let raw = Raw { topic: "observations", partition: 3, offset: 7, key: b"", value: Some(value) };
+        let raw = Raw { topic: "observations", partition: 3, offset: 7, arrival_ms: 0, key: b"", value: Some(value) };
         Rejection::new(&raw, Refusal { reason: RefusalReason::Unreadable, detail: detail.to_owned() })
     }
 

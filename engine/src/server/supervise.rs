@@ -69,7 +69,9 @@ impl Server {
         let running: BTreeSet<Version> = start.last().map(versions).unwrap_or_default();
         let outputs: Vec<String> = running.iter().filter_map(|version| known.get(version)).flat_map(|p| p.outputs.clone()).collect();
         writer.add_outputs(&outputs)?;
-        let topics: BTreeMap<String, bool> = known.values().flat_map(|prepared| prepared.sources.clone()).collect();
+        let mut topics = BTreeMap::<String, bool>::new();
+        // A topic that one job reads whole is read whole.
+        known.values().flat_map(|prepared| &prepared.sources).for_each(|(topic, table)| *topics.entry(topic.clone()).or_default() |= table);
         let (order, commands) = unbounded();
         let programs = self.programs(&known)?;
         let (lookout, more) = unbounded();

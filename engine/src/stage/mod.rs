@@ -331,7 +331,7 @@ impl Part {
         let Some(record) = slice.batch.records.get(slice.records.start) else { return Ok(0) };
         let (topic, partition) = (self.partition.topic.as_str(), self.partition.number);
         let (offset, key, value) = (record.offset, slice.batch.key(record), slice.batch.value(record));
-        let raw = Raw { topic, partition, offset, key, value };
+        let raw = Raw { topic, partition, offset, arrival_ms: record.arrival_ms.unwrap_or(0), key, value };
         let again = offset < self.resumed;
         let behind_ms = record.arrival_ms.filter(|_| !bounded && !again).map(|arrival_ms| wall_ms().saturating_sub(arrival_ms));
         if !again {
