@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! city ──────────┐
-//! frame ─▶ observation ─▶ sighting ─▶ journey ─▶ alert ─▶ assignment, acknowledgement, review
+//! frame ─▶ observation ─▶ sighting ─▶ journey ─▶ alert ─▶ assignment, acknowledgement, review ─▶ effectiveness
 //! signal, hotlist, patrol ───────────────┘        anything that cannot be read ─▶ rejected
 //! ```
 //!
@@ -16,6 +16,7 @@ mod alert;
 mod assignment;
 mod capture_health;
 mod city;
+mod effectiveness;
 mod frame;
 mod geometry;
 mod hotlist;
@@ -36,6 +37,7 @@ pub use alert::{Alert, Evidence, Quantities};
 pub use assignment::{Assignment, NearUnit};
 pub use capture_health::{CaptureHealth, CaptureState};
 pub use city::{Camera, City, Ground, Lane, Line, LineKind, Link, Section, Zone, ZoneKind};
+pub use effectiveness::{Counts, Effectiveness};
 pub use frame::{Codec, Frame};
 pub use geometry::{Pixel, PixelBox};
 pub use hotlist::HotlistEntry;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Acknowledgement, Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Plate, Rejected, Review,
-    Revised, Sighting, Signal,
+    Acknowledgement, Alert, Assignment, CaptureHealth, City, Effectiveness, Frame, HotlistEntry, Journey, Observation, Patrol, Plate,
+    Rejected, Review, Revised, Sighting, Signal,
 };
 
 /// A record that may stand on the wire.
@@ -59,6 +59,7 @@ records! {
     Review = 16 "review", 1, Review::check;
     Acknowledgement = 17 "acknowledgement", 1, |_| Ok(());
     Assignment = 18 "assignment", 2, check_assignment;
+    Effectiveness = 19 "effectiveness", 1, check_effectiveness;
 }
 
 impl<T: Record> Record for Revised<T> {
@@ -122,6 +123,14 @@ fn check_assignment(assignment: &Assignment) -> Result<(), String> {
         return Err(format!("id is {}, but that of its alert is {}", assignment.id, assignment.alert.id));
     }
     check_alert(&assignment.alert)
+}
+
+fn check_effectiveness(row: &Effectiveness) -> Result<(), String> {
+    let hours = [("from_ms", row.from_ms), ("known_from_ms", row.known_from_ms)];
+    match hours.iter().find(|(_, at_ms)| *at_ms != Effectiveness::hour_of(*at_ms)) {
+        Some((name, at_ms)) => Err(format!("{name} {at_ms} is not where an hour begins")),
+        None => Ok(()),
+    }
 }
 
 /// An interval of one moment is allowed: a vehicle may be seen in a single frame.

@@ -2,10 +2,10 @@
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use schemas::{
-    Acknowledgement, Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Decision,
-    Evidence, Frame, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, NearUnit, Object, Observation, Patrol, Pixel,
-    PixelBox, Plate, PlateColour, PlateKind, PlateText, Quantities, Reason, Rejected, Review, ReviewReason, Revised, Section, Sighting,
-    Signal, SignalState, Status, Stay, Zone, ZoneKind,
+    Acknowledgement, Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Counts, Crossing,
+    Decision, Effectiveness, Evidence, Frame, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, NearUnit, Object,
+    Observation, Patrol, Pixel, PixelBox, Plate, PlateColour, PlateKind, PlateText, Quantities, Reason, Rejected, Review, ReviewReason,
+    Revised, Section, Sighting, Signal, SignalState, Status, Stay, Zone, ZoneKind,
 };
 
 /// A record of its type, at random.
@@ -95,6 +95,15 @@ generate! {
         .prop_map(|(distance_cm, unit, by_road, seen_ms)| NearUnit { distance_cm, unit, by_road, seen_ms });
     Assignment = (option::of(Name::any()), vec(NearUnit::any(), 0..4), vec(Name::any(), 0..3), Alert::any())
         .prop_map(|(unit, units, unanswered, alert)| Assignment { id: alert.id, unit, units, unanswered, alert });
+    Counts = any::<[i64; 10]>().prop_map(|[passages, reads, alerts, withdrawn, confirmed, rejected, acknowledged, prompt, telling_ms, acknowledging_ms]| Counts {
+            passages, reads, alerts, withdrawn, confirmed, rejected, acknowledged, prompt, telling_ms, acknowledging_ms,
+        });
+    Effectiveness = (0..u64::MAX / 3_600_000, 0..u64::MAX / 3_600_000, Name::any(), Name::any(), option::of(Name::any()), Counts::any())
+        .prop_map(|(from, known, centre, camera, rule, counts)| {
+            let (from_ms, known_from_ms) = (from * 3_600_000, known * 3_600_000);
+            let id = Effectiveness::id_of(from_ms, known_from_ms, centre, camera, rule);
+            Effectiveness { id, from_ms, known_from_ms, centre, camera, rule, counts }
+        });
     Reason = select(vec![Reason::Unreadable, Reason::Invalid, Reason::Late, Reason::Future, Reason::Duplicate]);
     Rejected = (Name::any(), any::<u32>(), any::<u64>(), Reason::any(), any::<String>(), any::<Option<String>>(), any::<Option<String>>())
         .prop_map(|(topic, partition, offset, reason, detail, record, record_base64)| Rejected { topic, partition, offset, reason, detail, record, record_base64 });

@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 
 use schemas::{
-    Acknowledgement, Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Crossing, Decision,
-    Evidence, Frame, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, NearUnit, Object, Observation, Patrol, Pixel,
-    PixelBox, Plate, PlateColour, PlateKind, Quantities, Reason, Rejected, Review, ReviewReason, Revised, Section, Sighting, Signal,
-    SignalState, Status, Stay, Zone, ZoneKind,
+    Acknowledgement, Alert, Assignment, Body, Camera, CaptureHealth, CaptureState, City, Class, Codec, Confidence, Counts, Crossing,
+    Decision, Effectiveness, Evidence, Frame, Ground, HotlistEntry, Id, Journey, Lane, Line, LineKind, Link, Name, NearUnit, Object,
+    Observation, Patrol, Pixel, PixelBox, Plate, PlateColour, PlateKind, Quantities, Reason, Rejected, Review, ReviewReason, Revised,
+    Section, Sighting, Signal, SignalState, Status, Stay, Zone, ZoneKind,
     wire::{Format, Record},
 };
 
@@ -150,6 +150,14 @@ fn what_comes_out() {
     let assignment = Assignment { id: alert.id, unit, units: vec![near], unanswered, alert: alert.clone() };
     hold("alert", &Revised { revision: 3, status: Status::Withdrawn, row: alert });
     hold("assignment", &Revised { revision: 4, status: Status::Provisional, row: assignment });
+    let (from_ms, known_from_ms) = (Effectiveness::hour_of(NOON_MS), Effectiveness::hour_of(NOON_MS + 7_200_000));
+    let (centre, camera, rule) = (Name::of("west"), Name::of("c019"), Some(Name::of("red_light")));
+    let id = Effectiveness::id_of(from_ms, known_from_ms, centre, camera, rule);
+    let counts = Counts { confirmed: -1, rejected: 1, ..Counts::NONE };
+    hold(
+        "effectiveness",
+        &Revised { revision: 1, status: Status::Final, row: Effectiveness { id, from_ms, known_from_ms, centre, camera, rule, counts } },
+    );
     let (topic, reason, detail) = (Name::of("observations"), Reason::Invalid, "missing field `frame` at line 1 column 12".into());
     let record = Some(r#"{"camera":7}"#.into());
     hold("rejected", &Rejected { topic, partition: 3, offset: 41, reason, detail, record, record_base64: None });

@@ -2,8 +2,8 @@
 
 use schemars::JsonSchema;
 use schemas::{
-    Acknowledgement, Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Review, Revised,
-    Sighting, Signal,
+    Acknowledgement, Alert, Assignment, CaptureHealth, City, Effectiveness, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected,
+    Review, Revised, Sighting, Signal,
 };
 
 use crate::hold_against;
@@ -30,6 +30,7 @@ fn schemas_of_outputs_are_the_codes() {
     publish::<Revised<Journey>>("journey");
     publish::<Revised<Alert>>("alert");
     publish::<Revised<Assignment>>("assignment");
+    publish::<Revised<Effectiveness>>("effectiveness");
     publish::<Rejected>("rejected");
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use proptest::{prelude::*, sample::Index};
 use schemas::{
-    Acknowledgement, Alert, Assignment, CaptureHealth, City, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Review, Revised,
-    Sighting, Signal,
+    Acknowledgement, Alert, Assignment, CaptureHealth, City, Effectiveness, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected,
+    Review, Revised, Sighting, Signal,
     wire::{Format, Record},
 };
 
@@ -91,6 +91,7 @@ every_record! {
     journey: Journey,
     alert: Alert,
     assignment: Assignment,
+    effectiveness: Effectiveness,
     rejected: Rejected,
     review: Review,
     acknowledgement: Acknowledgement,
@@ -98,4 +99,5 @@ every_record! {
     revised_journey: Revised<Journey>,
     revised_alert: Revised<Alert>,
     revised_assignment: Revised<Assignment>,
+    revised_effectiveness: Revised<Effectiveness>,
 }
