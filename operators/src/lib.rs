@@ -4,6 +4,7 @@
 //! stream   for any stream: fold, interval_join, as_of_join, retain, deduplicate, suppress, sessionize, offload
 //! city     words to meaning: track ─▶ link ─▶ assemble_journeys
 //! rules    meaning to alerts: section_speed, red_light, hotlist …
+//! effectiveness   alerts and what people say of them to counts, hour by hour
 //! vision   pixels to words: decode, detect, read plates (feature `vision`)
 //! ```
 //!
@@ -13,6 +14,7 @@
 
 mod arrived;
 pub mod city;
+pub mod effectiveness;
 pub mod rules;
 pub mod stream;
 #[cfg(feature = "vision")]
