@@ -8,11 +8,12 @@ use engine::flow::ExchangeData;
 use engine::plan::{Plan, PlannedOutput, PlannedSource, Wire};
 use engine::{Flow, Held, Job, Mark, Raw, Refusal, RefusalReason, Rejection, RowSpec, Standing};
 use operators::city::InView;
+use operators::effectiveness::{Fact, Passage, What};
 use operators::{Arrived, Changes, Observed};
 use schemas::wire::{Format, Record};
 use schemas::{
-    Alert, Assignment, Duration, HotlistEntry, Id, Journey, Name, Observation, Patrol, Place, Reason, Rejected, Revised, Sighting, Signal,
-    Status,
+    Acknowledgement, Alert, Assignment, Decision, Duration, Effectiveness, HotlistEntry, Id, Journey, Name, Observation, Patrol, Place,
+    Reason, Rejected, Review, Revised, Sighting, Signal, Status,
 };
 
 use serde::{Deserialize, Serialize};
@@ -143,6 +144,10 @@ pub(crate) fn publish<'scope>(flow: &mut Flow<'scope>, output: &PlannedOutput, t
             let rows = together(tables, Port::assignments);
             flow.publish(topic, rows, spec("vn.giaolo.assignment", |row: &Assignment| row.id, |row| row.alert.at_ms, assigned));
         }
+        "effectiveness" => {
+            let rows = together(tables, Port::effectiveness);
+            flow.publish(topic, rows, spec("vn.giaolo.effectiveness", |row: &Effectiveness| row.id, |row| row.from_ms, counted));
+        }
         kind => unreachable!("the catalogue lets nobody write {kind} as a table"),
     }
 }
@@ -154,6 +159,7 @@ pub(crate) fn watch<'scope>(flow: &mut Flow<'scope>, table: Port<'scope>, spans:
         Port::Journeys(rows) => rows.map(|row| travelled(&row.journey)),
         Port::Alerts(rows) => rows.map(|row| alerted(&row)),
         Port::Assignments(rows) => rows.map(|row| assigned(&row)),
+        Port::Effectiveness(rows) => rows.map(|row| counted(&row)),
         _ => return,
     };
     flow.watch(lasts, move |lasts| begins_ms(*lasts, spans), move |lasts| rests_ms(*lasts, spans));
@@ -202,6 +208,11 @@ pub(crate) fn alerted(alert: &Alert) -> Lasts {
 fn assigned(assignment: &Assignment) -> Lasts {
     let (earliest_ms, latest_ms) = alerted(&assignment.alert);
     (assignment.units.iter().map(|near| near.seen_ms).fold(earliest_ms, u64::min), latest_ms)
+}
+
+/// From when its evidence became known; that it may go on for an hour is the window of the step.
+fn counted(row: &Effectiveness) -> Lasts {
+    (row.known_from_ms, row.known_from_ms)
 }
 
 pub(crate) fn begins_ms((earliest_ms, _): Lasts, spans: Spans) -> u64 {
@@ -275,8 +286,47 @@ pub(crate) fn read<'scope>(flow: &mut Flow<'scope>, source: &PlannedSource) -> P
             let (key, row) = keyed(raw, |row: &Revised<Sighting>| row.row.id.to_string(), |row| row.status != Status::Withdrawn)?;
             Ok((key, row.map(|row| Arc::new(row.row))))
         })),
+        "passages" => Port::Passages(flow.source(name, passage, |_| None).flat_map(|passage| passage)),
+        "told_alerts" => Port::Facts(flow.source(name, told, |_| None)),
+        "reviews" => Port::Facts(flow.source(
+            name,
+            |raw| {
+                let Review { alert, decision, at_ms, .. } = decode(raw)?;
+                Ok(fact(raw, alert, What::Reviewed { at_ms, confirmed: decision == Decision::Confirmed }))
+            },
+            |_| None,
+        )),
+        "acknowledgements" => Port::Facts(flow.source(
+            name,
+            |raw| {
+                let Acknowledgement { alert, at_ms, .. } = decode(raw)?;
+                Ok(fact(raw, alert, What::Acknowledged { at_ms }))
+            },
+            |_| None,
+        )),
         kind => unreachable!("the catalogue lets nobody read {kind}"),
     }
+}
+
+/// A sighting is one passage, however often it was told: what is said of it last counts.
+fn passage(raw: &Raw<'_>) -> Result<Option<Passage>, Refusal> {
+    let Revised { status, row: Sighting { camera, from_ms: at_ms, plate, .. }, .. } = decode(raw)?;
+    Ok((status == Status::Final).then_some(Passage { camera, at_ms, read: plate.is_some(), known_ms: raw.arrival_ms }))
+}
+
+fn told(raw: &Raw<'_>) -> Result<Fact, Refusal> {
+    let Revised::<Alert> { revision, status, row: Alert { id, rule, centre, at_ms, evidence, .. } } = decode(raw)?;
+    let what = if revision > 1 {
+        What::Revised { revision, withdrawn: status == Status::Withdrawn }
+    } else {
+        let camera = evidence.iter().max_by_key(|evidence| evidence.at_ms).map_or(Name::of("none"), |evidence| evidence.camera);
+        What::Told { rule, centre, camera, at_ms }
+    };
+    Ok(fact(raw, id, what))
+}
+
+fn fact(raw: &Raw<'_>, alert: Id, what: What) -> Fact {
+    Fact { alert, known_ms: raw.arrival_ms, what }
 }
 
 /// How far the partitions of a source have been observed.

@@ -15,6 +15,7 @@ pub const READY: &[Ready] = &[
     Ready { name: "section-speed", text: include_str!("../definitions/section-speed.yaml") },
     Ready { name: "hotlist", text: include_str!("../definitions/hotlist.yaml") },
     Ready { name: "patrols", text: include_str!("../definitions/patrols.yaml") },
+    Ready { name: "effectiveness", text: include_str!("../definitions/effectiveness.yaml") },
     Ready { name: "custom", text: include_str!("../definitions/custom.yaml") },
     Ready { name: "verbs", text: include_str!("../definitions/verbs.yaml") },
 ];

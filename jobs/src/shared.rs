@@ -18,7 +18,8 @@ use engine::share::{Keep, Tap};
 use engine::{Flow, Limits, Part, Program, Shelf};
 use operators::Arrived;
 use operators::city::{Bond, Itinerary};
-use schemas::{Alert, Assignment, City, Duration, HotlistEntry, Id, Observation, Patrol, Rejected, Sighting, Signal};
+use operators::effectiveness::{Fact, Passage, REMEMBERED_MOST};
+use schemas::{Alert, Assignment, City, Duration, Effectiveness, HotlistEntry, Id, Observation, Patrol, Rejected, Sighting, Signal};
 
 use crate::catalogue::{Context, Port, Step, Traffic, build};
 use crate::comparison::Comparison;
@@ -241,6 +242,9 @@ enum PortTap {
     Patrols(Tap<Patrol>),
     Alerts(Tap<Alert>),
     Assignments(Tap<Assignment>),
+    Passages(Tap<Passage>),
+    Facts(Tap<Fact>),
+    Effectiveness(Tap<Effectiveness>),
     Rejected(Tap<Rejected>),
 }
 
@@ -258,6 +262,9 @@ impl PortTap {
             Port::Assignments(rows) => {
                 Self::Assignments(flow.share(name, rows, Keep::Span(|row, last| row.alert.at_ms.max(last), keep_ms)))
             }
+            Port::Passages(rows) => Self::Passages(flow.share(name, rows, Keep::Span(|row, _| row.known_ms, keep_ms))),
+            Port::Facts(rows) => Self::Facts(flow.share(name, rows, Keep::Span(|row, _| row.known_ms, REMEMBERED_MOST.ms().max(keep_ms)))),
+            Port::Effectiveness(rows) => Self::Effectiveness(flow.share(name, rows, Keep::Span(|row, _| row.known_from_ms, keep_ms))),
             Port::Rejected(rows) => Self::Rejected(flow.share(name, rows, Keep::Nothing)),
         }
     }
@@ -273,6 +280,9 @@ impl PortTap {
             Self::Patrols(tap) => Port::Patrols(flow.join(tap)),
             Self::Alerts(tap) => Port::Alerts(flow.join(tap)),
             Self::Assignments(tap) => Port::Assignments(flow.join(tap)),
+            Self::Passages(tap) => Port::Passages(flow.join(tap)),
+            Self::Facts(tap) => Port::Facts(flow.join(tap)),
+            Self::Effectiveness(tap) => Port::Effectiveness(flow.join(tap)),
             Self::Rejected(tap) => Port::Rejected(flow.join(tap)),
         }
     }

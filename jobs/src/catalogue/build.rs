@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use operators::city::{InView, JourneyParameters, LinkParameters, TrackParameters, assemble_journeys, link, track};
+use operators::effectiveness::{EffectivenessParameters, effectiveness};
 use operators::rules::verbs::{self, AsOfJoinParameters, IntervalJoinParameters, SeriesParameters, SessionizeParameters};
 use operators::rules::{
     self, CameraSilentParameters, ClonedPlateParameters, ConditionError, HotlistParameters, NearestPatrolParameters, RedLightParameters,
@@ -112,6 +113,11 @@ pub fn build<'scope>(
             let (alerts, patrols) = (next().alerts(), next().patrols());
             let parameters = NearestPatrolParameters { lateness: changing, ..parameters };
             return vec![Port::Assignments(rules::nearest_patrol(alerts, patrols, &city, parameters))];
+        }
+        Step::Effectiveness(parameters) => {
+            let (passages, told, reviews, acknowledgements) = (next().passages(), next().facts(), next().facts(), next().facts());
+            let facts = told.concat(reviews).concat(acknowledgements);
+            return vec![Port::Effectiveness(effectiveness(passages, facts, &city, EffectivenessParameters { lateness, ..parameters }))];
         }
         Step::Filter(parameters) => return vec![each!(next(), |records| verbs::filter(records, &parameters))],
         Step::Retain(parameters) => return vec![each!(next(), |records| Ok(verbs::retain(records, &parameters)))],

@@ -18,6 +18,7 @@
 //! | `cloned_plate` | the sure reads of two windows; what it tells of is counted by windows of the clock |
 //! | `camera_silent` | the camera's last frame, until what was told of the silence is final; then it is as good as new |
 //! | `nearest_patrol` | where units were at the time: at most `stale` old, else that is not known |
+//! | `effectiveness` | what became known within its hour; what was known of an alert before is in topics that are read whole |
 //! | `suppress` | five windows: a series is counted anew every four |
 //! | `deduplicate`, `interval_join` | one window |
 //! | `sessionize` | the longest session and two gaps: a longer series is cut at moments of the clock |
@@ -29,6 +30,7 @@
 use engine::definition::Parameters;
 use engine::plan::{Entry, InputPort, OutputPort, REJECTED, Reading};
 use operators::city::{JourneyParameters, LinkParameters, RETELL_MS, TrackParameters};
+use operators::effectiveness::EffectivenessParameters;
 use operators::rules::verbs::{
     AsOfJoinParameters, FilterParameters, IntervalJoinParameters, RetainParameters, SeriesParameters, SessionizeParameters,
 };
@@ -38,13 +40,17 @@ use operators::rules::{
 };
 use operators::stream::suppress_memory_ms;
 use schemars::JsonSchema;
+use schemas::Effectiveness;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Step;
 use super::conditions::{check_custom, check_verb};
-use super::kinds::{ALERTS, ASSIGNMENTS, BONDS, HOTLIST, JOURNEYS, OBSERVATIONS, PATROLS, SIGHTINGS, SIGNALS, schema};
+use super::kinds::{
+    ACKNOWLEDGEMENTS, ALERTS, ASSIGNMENTS, BONDS, EFFECTIVENESS, HOTLIST, JOURNEYS, OBSERVATIONS, PASSAGES, PATROLS, REVIEWS, SIGHTINGS,
+    SIGNALS, TOLD_ALERTS, schema,
+};
 
 pub(super) const ENTRIES: &[Entry<Step>] = &[
     #[cfg(feature = "vision")]
@@ -152,6 +158,15 @@ pub(super) const ENTRIES: &[Entry<Step>] = &[
         outputs: &[gives(ASSIGNMENTS)],
         schema: manual::<NearestPatrolParameters>,
         read: |p| read(p, |_| 0, Step::NearestPatrol),
+        check: None,
+    },
+    Entry {
+        name: "effectiveness",
+        summary: "Counts passages, and what became of alerts, by rule, camera, centre and hour.",
+        inputs: &[one(&[PASSAGES]), one(&[TOLD_ALERTS]), one(&[REVIEWS]), one(&[ACKNOWLEDGEMENTS])],
+        outputs: &[gives(EFFECTIVENESS)],
+        schema: manual::<EffectivenessParameters>,
+        read: |p| read(p, |_| Effectiveness::HOUR_MS, Step::Effectiveness),
         check: None,
     },
     verb::<FilterParameters>("filter", "Keeps the records for which a condition holds, written in CEL.", |p| read(p, |_| 0, Step::Filter)),

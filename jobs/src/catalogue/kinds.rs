@@ -3,7 +3,10 @@
 use engine::definition::{DecodeError, Node, decode};
 use engine::plan::{Kind, REJECTED};
 use schemars::{JsonSchema, schema_for};
-use schemas::{Alert, Assignment, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Sighting, Signal};
+use schemas::{
+    Acknowledgement, Alert, Assignment, Effectiveness, Frame, HotlistEntry, Journey, Observation, Patrol, Rejected, Review, Revised,
+    Sighting, Signal,
+};
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::Value;
 
@@ -18,6 +21,11 @@ pub(super) const HOTLIST: &str = "hotlist";
 pub(super) const PATROLS: &str = "patrols";
 pub(super) const ALERTS: &str = "alerts";
 pub(super) const ASSIGNMENTS: &str = "assignments";
+pub(super) const PASSAGES: &str = "passages";
+pub(super) const TOLD_ALERTS: &str = "told_alerts";
+pub(crate) const REVIEWS: &str = "reviews";
+pub(crate) const ACKNOWLEDGEMENTS: &str = "acknowledgements";
+pub(super) const EFFECTIVENESS: &str = "effectiveness";
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -119,6 +127,52 @@ pub(super) const KINDS: &[Kind] = &[
         writable: true,
         schema: schema::<Assignment>,
         check: |node| row::<Assignment>(node, |_| Ok(())),
+    },
+    Kind {
+        name: PASSAGES,
+        summary: "vehicles that passed cameras: sightings, read from their topic once they are final",
+        readable: true,
+        table: false,
+        writable: false,
+        schema: schema::<Revised<Sighting>>,
+        check: |node| row::<Revised<Sighting>>(node, |_| Ok(())),
+    },
+    // Tables for a restart, which reads them from the first record: an alert is reviewed long after it was told.
+    Kind {
+        name: TOLD_ALERTS,
+        summary: "alerts as they were told, read from their topic: when first, and whether they stand",
+        readable: true,
+        table: true,
+        writable: false,
+        schema: schema::<Revised<Alert>>,
+        check: |node| row::<Revised<Alert>>(node, |_| Ok(())),
+    },
+    Kind {
+        name: REVIEWS,
+        summary: "what officers decided of alerts",
+        readable: true,
+        table: true,
+        writable: false,
+        schema: schema::<Review>,
+        check: |node| row::<Review>(node, Review::check),
+    },
+    Kind {
+        name: ACKNOWLEDGEMENTS,
+        summary: "who sees to alerts",
+        readable: true,
+        table: true,
+        writable: false,
+        schema: schema::<Acknowledgement>,
+        check: |node| row::<Acknowledgement>(node, |_| Ok(())),
+    },
+    Kind {
+        name: EFFECTIVENESS,
+        summary: "how well rules and cameras do their work, by hours",
+        readable: false,
+        table: false,
+        writable: true,
+        schema: schema::<Effectiveness>,
+        check: |node| row::<Effectiveness>(node, |_| Ok(())),
     },
     Kind {
         name: REJECTED,

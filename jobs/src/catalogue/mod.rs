@@ -1,7 +1,8 @@
 //! The catalogue: what a job about traffic can be made of.
 //!
 //! ```text
-//! kinds     what flows: frames, observations, sightings, bonds, journeys, signals, hotlist, patrols, alerts, assignments
+//! kinds     what flows: frames, observations, sightings, bonds, journeys, signals, hotlist, patrols, alerts, assignments;
+//!           passages, told_alerts, reviews, acknowledgements, effectiveness
 //! entries   what a step can be: its ports, its parameters, its window
 //! step      an entry with its parameters, read and checked
 //! build     a step at work: ports in, ports out
@@ -16,11 +17,13 @@ mod kinds;
 mod port;
 
 pub use build::{Context, build};
+pub(crate) use kinds::{ACKNOWLEDGEMENTS, REVIEWS};
 pub use port::Port;
 
 use engine::definition::decode;
 use engine::plan::{Catalogue, Entry, Kind, Resource};
 use operators::city::{JourneyParameters, LinkParameters, TrackParameters};
+use operators::effectiveness::EffectivenessParameters;
 use operators::rules::verbs::{
     AsOfJoinParameters, FilterParameters, IntervalJoinParameters, RetainParameters, SeriesParameters, SessionizeParameters,
 };
@@ -67,6 +70,8 @@ pub enum Step {
     Custom(CustomParameters),
     /// The patrol unit that is to go.
     NearestPatrol(NearestPatrolParameters),
+    /// How well rules and cameras do their work.
+    Effectiveness(EffectivenessParameters),
     /// The records for which a condition holds.
     Filter(FilterParameters),
     /// The records, as long as they may change.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use operators::city::{Bond, Itinerary};
+use operators::effectiveness::{Fact, Passage};
 use operators::{Arrived, Changes};
-use schemas::{Alert, Assignment, HotlistEntry, Observation, Patrol, Rejected, Sighting, Signal};
+use schemas::{Alert, Assignment, Effectiveness, HotlistEntry, Observation, Patrol, Rejected, Sighting, Signal};
 
 /// What flows out of a source or a step.
 #[derive(Clone)]
@@ -27,6 +28,12 @@ pub enum Port<'scope> {
     Alerts(Changes<'scope, Alert>),
     /// Who is to go.
     Assignments(Changes<'scope, Assignment>),
+    /// Vehicles that passed cameras.
+    Passages(Changes<'scope, Passage>),
+    /// What is known of alerts.
+    Facts(Changes<'scope, Fact>),
+    /// How well rules and cameras do their work.
+    Effectiveness(Changes<'scope, Effectiveness>),
     /// Records that could not be taken.
     Rejected(Changes<'scope, Rejected>),
 }
@@ -45,6 +52,9 @@ impl<'scope> Port<'scope> {
             (Self::Patrols(a), Self::Patrols(b)) => Self::Patrols(a.concat(b)),
             (Self::Alerts(a), Self::Alerts(b)) => Self::Alerts(a.concat(b)),
             (Self::Assignments(a), Self::Assignments(b)) => Self::Assignments(a.concat(b)),
+            (Self::Passages(a), Self::Passages(b)) => Self::Passages(a.concat(b)),
+            (Self::Facts(a), Self::Facts(b)) => Self::Facts(a.concat(b)),
+            (Self::Effectiveness(a), Self::Effectiveness(b)) => Self::Effectiveness(a.concat(b)),
             (Self::Rejected(a), Self::Rejected(b)) => Self::Rejected(a.concat(b)),
             _ => unreachable!("a plan lets only one kind flow into a port"),
         }
@@ -77,5 +87,8 @@ ports! {
     patrols: Patrols of Patrol;
     alerts: Alerts of Alert;
     assignments: Assignments of Assignment;
+    passages: Passages of Passage;
+    facts: Facts of Fact;
+    effectiveness: Effectiveness of Effectiveness;
     rejected: Rejected of Rejected;
 }

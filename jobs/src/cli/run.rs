@@ -15,10 +15,11 @@ use schemas::{City, Duration};
 
 use super::processes::Processes;
 use super::progress::Progress;
-use super::store::{Store, as_transport};
+use super::store::{Store, as_transport, explain};
 use super::{Outcome, job};
-use crate::catalogue::{Context, Step};
+use crate::catalogue::{ACKNOWLEDGEMENTS, Context, REVIEWS, Step};
 use crate::dataflow::Dataflow;
+use crate::lookup::make_topic;
 use crate::shared::identity;
 
 /// The fields of a recording's lines that tell when they arrived, the best first.
@@ -75,6 +76,10 @@ impl Run {
             return Ok(Outcome::Well);
         }
         let store = self.store.open()?;
+        if let (None, Some(store)) = (&self.input, &store) {
+            let mut said = plan.sources.iter().filter(|source| [REVIEWS, ACKNOWLEDGEMENTS].contains(&source.kind));
+            said.try_for_each(|source| make_topic(&**store, &source.topic)).map_err(explain)?;
+        }
         let source: Arc<dyn Transport> = match (&self.input, &store) {
             (Some(folder), _) => Arc::new(FileTransport::new(folder, ARRIVAL_FIELDS)),
             (None, Some(store)) => as_transport(store),

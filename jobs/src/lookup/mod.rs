@@ -27,13 +27,21 @@ use std::sync::Arc;
 
 use engine::following::FileError;
 use engine::server::Extension;
-use engine::transport::TopicStore;
+use engine::transport::{TopicStore, TransportError};
 use engine::view::{Following, View};
 use schemas::City;
 
 pub use self::retention::Retention;
 use self::sight::Sight;
 use self::tables::Traffic;
+
+/// Makes a topic of what people do about alerts, unless it is there: jobs read it before anybody has said anything.
+///
+/// # Errors
+/// The store cannot be asked, or makes no topics.
+pub fn make_topic(store: &dyn TopicStore, topic: &str) -> Result<(), TransportError> {
+    review::partitions_of(store, topic).map(drop)
+}
 
 /// Answers look-ups from a view in a file, kept up with a store's topics as long as what it returns beside them is kept.
 ///
@@ -45,6 +53,11 @@ pub fn begin(
     city: Option<&City>,
     retention: Retention,
 ) -> Result<(Extension, Following), FileError> {
+    for topic in [tables::REVIEWS, tables::ACKNOWLEDGEMENTS] {
+        if let Err(error) = make_topic(&*store, topic) {
+            tracing::warn!(%error, topic, "a topic cannot be made");
+        }
+    }
     let (view, following) = View::begin(file, Traffic { retention }, Arc::clone(&store))?;
     let desk = http::Desk::new(view, Sight::of(city), store);
     Ok((Extension { routes: http::routes(desk), openapi: include_str!("openapi.json") }, following))
