@@ -7,6 +7,7 @@
 //!
 //! lookup: committed outputs ─▶ tables ─▶ answers
 //! capture: packets ─▶ frames          perceive: frames ─▶ a pool of networks ─▶ observations
+//! report: rows of the job `effectiveness` ─▶ tables, pages
 //! still: an alert ─▶ the frames it rests on ─▶ pictures
 //! ```
 
@@ -22,6 +23,7 @@ pub mod lookup;
 #[cfg(feature = "vision")]
 pub mod perceive;
 pub mod ready;
+pub mod report;
 pub mod shared;
 #[cfg(feature = "vision")]
 pub mod still;

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::Args;
-use engine::transport::{Batch, Position, TopicStore};
+use engine::transport::TopicStore;
 use indicatif::HumanCount;
-use serde_json::Value;
 
 use super::processes::Processes;
 use super::run::Run;
-use super::store::{Store, explain};
+use super::store::{Store, standing};
 use super::{Outcome, say};
 
 /// See it work on a recorded rush hour
@@ -115,26 +114,4 @@ pub(super) fn summary(store: &dyn TopicStore) -> anyhow::Result<String> {
         writeln!(text, "{rule:<16} {count:>7} {certain:>8}  {example}")?;
     }
     Ok(text)
-}
-
-/// The rows of an output that stand: the last of each id that was not withdrawn.
-pub(super) fn standing(store: &dyn TopicStore, topic: &str) -> anyhow::Result<BTreeMap<String, Value>> {
-    let mut rows = BTreeMap::new();
-    for partition in store.partitions(topic).map_err(explain)? {
-        let mut reader = store.reader(topic, partition, 0).map_err(explain)?;
-        let mut batch = Batch::default();
-        loop {
-            batch.clear();
-            let position = reader.read(1 << 20, &mut batch).map_err(explain)?;
-            for value in batch.records.iter().filter_map(|record| batch.value(record)) {
-                let row: Value = serde_json::from_slice(value)?;
-                rows.insert(row["id"].as_str().unwrap_or_default().to_owned(), row);
-            }
-            if position != Position::More {
-                break;
-            }
-        }
-    }
-    rows.retain(|_, row| row["status"] != "withdrawn");
-    Ok(rows)
 }

@@ -13,11 +13,11 @@ use operators::vision::{DecodeLimits, Decoded, Decoder, Picture, png};
 use schemas::{Codec, Frame, Name};
 
 use super::capture::Capture;
-use super::demo::{forget, standing, summary};
+use super::demo::{forget, summary};
 use super::feed::Feed;
 use super::processes::Processes;
 use super::run::{Run, read_city};
-use super::store::Store;
+use super::store::{Store, standing};
 use super::{Outcome, say, still};
 use crate::still::Source;
 

@@ -6,7 +6,7 @@
 //! run      run · feed · topics · tail · demo
 //! serve    serve ◀── submit · plan · diff · replace · pause · resume · stop · list · status
 //! tell     dispatch ◀── deliveries
-//! look     alerts · lookup · cameras         decide   review · ack
+//! look     alerts · lookup · cameras · report         decide   review · ack
 //! guard    access · audit
 //! ```
 //!
@@ -37,6 +37,7 @@ mod perceive;
 mod processes;
 mod progress;
 mod remote;
+mod report;
 mod review;
 mod run;
 mod schema;
@@ -57,8 +58,9 @@ use clap::{Parser, Subcommand};
 
 /// From traffic cameras to journeys, violations and alerts.
 ///
-/// A job is a YAML document that says what is read, what is done and what comes out. Six are built in: city,
-/// section-speed, hotlist, patrols, custom, verbs. Begin with a copy of one of them, change it, and let the program check it.
+/// A job is a YAML document that says what is read, what is done and what comes out. Seven are built in: city,
+/// section-speed, hotlist, patrols, effectiveness, custom, verbs. Begin with a copy of one of them, change it, and let the program
+/// check it.
 #[derive(Debug, Parser)]
 #[command(name = "giaolo", version, after_help = FIRST_STEPS)]
 pub struct Cli {
@@ -109,6 +111,7 @@ enum Command {
     Ack(review::Ack),
     Hotlist(hotlist::Hotlist),
     Approvals(hotlist::Approvals),
+    Report(report::Report),
     Access(access::Access),
     Audit(audit::Audit),
 }
@@ -156,6 +159,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Ack(command) => command.run(),
         Command::Hotlist(command) => command.run(),
         Command::Approvals(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Access(command) => command.run(),
         Command::Audit(command) => command.run(),
     };

@@ -1,12 +1,14 @@
 //! Where topics live: options that several commands share.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
 use engine::transport::local::LocalTransport;
-use engine::transport::{TopicStore, Transport, TransportError};
+use engine::transport::{Batch, Position, TopicStore, Transport, TransportError};
+use serde_json::Value;
 
 /// A store of topics: one file, or a Kafka cluster.
 #[derive(Debug, Args)]
@@ -71,4 +73,27 @@ pub(super) fn explain(error: TransportError) -> anyhow::Error {
         Some(hint) => anyhow::anyhow!("{error:#} (hint: {hint})"),
         None => error,
     }
+}
+
+/// The rows of an output that stand: the last of each id that was not withdrawn.
+pub(super) fn standing(store: &dyn TopicStore, topic: &str) -> anyhow::Result<BTreeMap<String, Value>> {
+    let mut rows = BTreeMap::new();
+    for partition in store.partitions(topic).map_err(explain)? {
+        let from = store.offsets(topic, partition).map_err(explain)?.start;
+        let mut reader = store.reader(topic, partition, from).map_err(explain)?;
+        let mut batch = Batch::default();
+        loop {
+            batch.clear();
+            let position = reader.read(1 << 20, &mut batch).map_err(explain)?;
+            for value in batch.records.iter().filter_map(|record| batch.value(record)) {
+                let row: Value = serde_json::from_slice(value)?;
+                rows.insert(row["id"].as_str().unwrap_or_default().to_owned(), row);
+            }
+            if position != Position::More {
+                break;
+            }
+        }
+    }
+    rows.retain(|_, row| row["status"] != "withdrawn");
+    Ok(rows)
 }
