@@ -296,6 +296,7 @@ pub(crate) fn read<'scope>(flow: &mut Flow<'scope>, source: &PlannedSource) -> P
             },
             |_| None,
         )),
+        "answers" => Port::Answers(flow.source(name, decode::<Acknowledgement>, |_| None)),
         "acknowledgements" => Port::Facts(flow.source(
             name,
             |raw| {

@@ -19,7 +19,9 @@ use engine::{Flow, Limits, Part, Program, Shelf};
 use operators::Arrived;
 use operators::city::{Bond, Itinerary};
 use operators::effectiveness::{Fact, Passage, REMEMBERED_MOST};
-use schemas::{Alert, Assignment, City, Duration, Effectiveness, HotlistEntry, Id, Observation, Patrol, Rejected, Sighting, Signal};
+use schemas::{
+    Acknowledgement, Alert, Assignment, City, Duration, Effectiveness, HotlistEntry, Id, Observation, Patrol, Rejected, Sighting, Signal,
+};
 
 use crate::catalogue::{Context, Port, Step, Traffic, build};
 use crate::comparison::Comparison;
@@ -242,6 +244,7 @@ enum PortTap {
     Patrols(Tap<Patrol>),
     Alerts(Tap<Alert>),
     Assignments(Tap<Assignment>),
+    Answers(Tap<Acknowledgement>),
     Passages(Tap<Passage>),
     Facts(Tap<Fact>),
     Effectiveness(Tap<Effectiveness>),
@@ -262,6 +265,7 @@ impl PortTap {
             Port::Assignments(rows) => {
                 Self::Assignments(flow.share(name, rows, Keep::Span(|row, last| row.alert.at_ms.max(last), keep_ms)))
             }
+            Port::Answers(rows) => Self::Answers(flow.share(name, rows, Keep::Span(|row, _| row.at_ms, keep_ms))),
             Port::Passages(rows) => Self::Passages(flow.share(name, rows, Keep::Span(|row, _| row.known_ms, keep_ms))),
             Port::Facts(rows) => Self::Facts(flow.share(name, rows, Keep::Span(|row, _| row.known_ms, REMEMBERED_MOST.ms().max(keep_ms)))),
             Port::Effectiveness(rows) => Self::Effectiveness(flow.share(name, rows, Keep::Span(|row, _| row.known_from_ms, keep_ms))),
@@ -280,6 +284,7 @@ impl PortTap {
             Self::Patrols(tap) => Port::Patrols(flow.join(tap)),
             Self::Alerts(tap) => Port::Alerts(flow.join(tap)),
             Self::Assignments(tap) => Port::Assignments(flow.join(tap)),
+            Self::Answers(tap) => Port::Answers(flow.join(tap)),
             Self::Passages(tap) => Port::Passages(flow.join(tap)),
             Self::Facts(tap) => Port::Facts(flow.join(tap)),
             Self::Effectiveness(tap) => Port::Effectiveness(flow.join(tap)),

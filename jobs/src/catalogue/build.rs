@@ -6,7 +6,8 @@ use operators::city::{InView, JourneyParameters, LinkParameters, TrackParameters
 use operators::effectiveness::{EffectivenessParameters, effectiveness};
 use operators::rules::verbs::{self, AsOfJoinParameters, IntervalJoinParameters, SeriesParameters, SessionizeParameters};
 use operators::rules::{
-    self, CameraSilentParameters, ClonedPlateParameters, ConditionError, HotlistParameters, NearestPatrolParameters, RedLightParameters,
+    self, CameraSilentParameters, ClonedPlateParameters, ConditionError, EscalateParameters, HotlistParameters, NearestPatrolParameters,
+    RedLightParameters,
 };
 use operators::{Changes, Observed};
 use schemas::{City, Duration};
@@ -113,6 +114,11 @@ pub fn build<'scope>(
             let (alerts, patrols) = (next().alerts(), next().patrols());
             let parameters = NearestPatrolParameters { lateness: changing, ..parameters };
             return vec![Port::Assignments(rules::nearest_patrol(alerts, patrols, &city, parameters))];
+        }
+        Step::Escalate(parameters) => {
+            let (answers, assignments) = (next().answers(), next().assignments());
+            let parameters = EscalateParameters { lateness: changing, ..parameters };
+            return vec![Port::Assignments(rules::escalate(answers, assignments, observed(), &parameters))];
         }
         Step::Effectiveness(parameters) => {
             let (passages, told, reviews, acknowledgements) = (next().passages(), next().facts(), next().facts(), next().facts());

@@ -18,6 +18,7 @@
 //! | `cloned_plate` | the sure reads of two windows; what it tells of is counted by windows of the clock |
 //! | `camera_silent` | the camera's last frame, until what was told of the silence is final; then it is as good as new |
 //! | `nearest_patrol` | where units were at the time: at most `stale` old, else that is not known |
+//! | `escalate` | who was asked since the alert was told, and who answered by then |
 //! | `effectiveness` | what became known within its hour; what was known of an alert before is in topics that are read whole |
 //! | `suppress` | five windows: a series is counted anew every four |
 //! | `deduplicate`, `interval_join` | one window |
@@ -35,8 +36,8 @@ use operators::rules::verbs::{
     AsOfJoinParameters, FilterParameters, IntervalJoinParameters, RetainParameters, SeriesParameters, SessionizeParameters,
 };
 use operators::rules::{
-    CameraSilentParameters, ClonedPlateParameters, CustomParameters, HotlistParameters, NearestPatrolParameters, NoStoppingParameters,
-    PointSpeedParameters, RedLightParameters, SectionSpeedParameters, WrongWayParameters,
+    CameraSilentParameters, ClonedPlateParameters, CustomParameters, EscalateParameters, HotlistParameters, NearestPatrolParameters,
+    NoStoppingParameters, PointSpeedParameters, RedLightParameters, SectionSpeedParameters, WrongWayParameters,
 };
 use operators::stream::suppress_memory_ms;
 use schemars::JsonSchema;
@@ -48,8 +49,8 @@ use serde_json::Value;
 use super::Step;
 use super::conditions::{check_custom, check_verb};
 use super::kinds::{
-    ACKNOWLEDGEMENTS, ALERTS, ASSIGNMENTS, BONDS, EFFECTIVENESS, HOTLIST, JOURNEYS, OBSERVATIONS, PASSAGES, PATROLS, REVIEWS, SIGHTINGS,
-    SIGNALS, TOLD_ALERTS, schema,
+    ACKNOWLEDGEMENTS, ALERTS, ANSWERS, ASSIGNMENTS, BONDS, EFFECTIVENESS, HOTLIST, JOURNEYS, OBSERVATIONS, PASSAGES, PATROLS, REVIEWS,
+    SIGHTINGS, SIGNALS, TOLD_ALERTS, schema,
 };
 
 pub(super) const ENTRIES: &[Entry<Step>] = &[
@@ -158,6 +159,18 @@ pub(super) const ENTRIES: &[Entry<Step>] = &[
         outputs: &[gives(ASSIGNMENTS)],
         schema: manual::<NearestPatrolParameters>,
         read: |p| read(p, |_| 0, Step::NearestPatrol),
+        check: None,
+    },
+    Entry {
+        name: "escalate",
+        summary: "Passes an assignment on to the next nearest unit while nobody acknowledges its alert, and at last to the centre.",
+        inputs: &[
+            InputPort { name: "answers", kinds: &[ANSWERS], optional: false },
+            InputPort { name: "assignments", kinds: &[ASSIGNMENTS], optional: false },
+        ],
+        outputs: &[gives(ASSIGNMENTS)],
+        schema: manual::<EscalateParameters>,
+        read: |p| read(p, |_| 0, Step::Escalate),
         check: None,
     },
     Entry {

@@ -25,6 +25,7 @@ pub(super) const PASSAGES: &str = "passages";
 pub(super) const TOLD_ALERTS: &str = "told_alerts";
 pub(crate) const REVIEWS: &str = "reviews";
 pub(crate) const ACKNOWLEDGEMENTS: &str = "acknowledgements";
+pub(crate) const ANSWERS: &str = "answers";
 pub(super) const EFFECTIVENESS: &str = "effectiveness";
 
 pub(super) const KINDS: &[Kind] = &[
@@ -161,6 +162,15 @@ pub(super) const KINDS: &[Kind] = &[
         summary: "who sees to alerts",
         readable: true,
         table: true,
+        writable: false,
+        schema: schema::<Acknowledgement>,
+        check: |node| row::<Acknowledgement>(node, |_| Ok(())),
+    },
+    Kind {
+        name: ANSWERS,
+        summary: "who sees to alerts and since when, read from the topic of acknowledgements",
+        readable: true,
+        table: false,
         writable: false,
         schema: schema::<Acknowledgement>,
         check: |node| row::<Acknowledgement>(node, |_| Ok(())),

@@ -17,7 +17,7 @@ mod kinds;
 mod port;
 
 pub use build::{Context, build};
-pub(crate) use kinds::{ACKNOWLEDGEMENTS, REVIEWS};
+pub(crate) use kinds::{ACKNOWLEDGEMENTS, ANSWERS, REVIEWS};
 pub use port::Port;
 
 use engine::definition::decode;
@@ -28,8 +28,8 @@ use operators::rules::verbs::{
     AsOfJoinParameters, FilterParameters, IntervalJoinParameters, RetainParameters, SeriesParameters, SessionizeParameters,
 };
 use operators::rules::{
-    CameraSilentParameters, ClonedPlateParameters, CustomParameters, HotlistParameters, NearestPatrolParameters, NoStoppingParameters,
-    PointSpeedParameters, RedLightParameters, SectionSpeedParameters, WrongWayParameters,
+    CameraSilentParameters, ClonedPlateParameters, CustomParameters, EscalateParameters, HotlistParameters, NearestPatrolParameters,
+    NoStoppingParameters, PointSpeedParameters, RedLightParameters, SectionSpeedParameters, WrongWayParameters,
 };
 
 use schemas::City;
@@ -70,6 +70,8 @@ pub enum Step {
     Custom(CustomParameters),
     /// The patrol unit that is to go.
     NearestPatrol(NearestPatrolParameters),
+    /// See [`operators::rules::escalate`].
+    Escalate(EscalateParameters),
     /// How well rules and cameras do their work.
     Effectiveness(EffectivenessParameters),
     /// The records for which a condition holds.

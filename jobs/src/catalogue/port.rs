@@ -5,7 +5,7 @@ use std::sync::Arc;
 use operators::city::{Bond, Itinerary};
 use operators::effectiveness::{Fact, Passage};
 use operators::{Arrived, Changes};
-use schemas::{Alert, Assignment, Effectiveness, HotlistEntry, Observation, Patrol, Rejected, Sighting, Signal};
+use schemas::{Acknowledgement, Alert, Assignment, Effectiveness, HotlistEntry, Observation, Patrol, Rejected, Sighting, Signal};
 
 /// What flows out of a source or a step.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub enum Port<'scope> {
     Alerts(Changes<'scope, Alert>),
     /// Who is to go.
     Assignments(Changes<'scope, Assignment>),
+    /// Who sees to alerts.
+    Answers(Changes<'scope, Acknowledgement>),
     /// Vehicles that passed cameras.
     Passages(Changes<'scope, Passage>),
     /// What is known of alerts.
@@ -52,6 +54,7 @@ impl<'scope> Port<'scope> {
             (Self::Patrols(a), Self::Patrols(b)) => Self::Patrols(a.concat(b)),
             (Self::Alerts(a), Self::Alerts(b)) => Self::Alerts(a.concat(b)),
             (Self::Assignments(a), Self::Assignments(b)) => Self::Assignments(a.concat(b)),
+            (Self::Answers(a), Self::Answers(b)) => Self::Answers(a.concat(b)),
             (Self::Passages(a), Self::Passages(b)) => Self::Passages(a.concat(b)),
             (Self::Facts(a), Self::Facts(b)) => Self::Facts(a.concat(b)),
             (Self::Effectiveness(a), Self::Effectiveness(b)) => Self::Effectiveness(a.concat(b)),
@@ -87,6 +90,7 @@ ports! {
     patrols: Patrols of Patrol;
     alerts: Alerts of Alert;
     assignments: Assignments of Assignment;
+    answers: Answers of Acknowledgement;
     passages: Passages of Passage;
     facts: Facts of Fact;
     effectiveness: Effectiveness of Effectiveness;

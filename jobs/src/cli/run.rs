@@ -17,7 +17,7 @@ use super::processes::Processes;
 use super::progress::Progress;
 use super::store::{Store, as_transport, explain};
 use super::{Outcome, job};
-use crate::catalogue::{ACKNOWLEDGEMENTS, Context, REVIEWS, Step};
+use crate::catalogue::{ACKNOWLEDGEMENTS, ANSWERS, Context, REVIEWS, Step};
 use crate::dataflow::Dataflow;
 use crate::lookup::make_topic;
 use crate::shared::identity;
@@ -77,7 +77,7 @@ impl Run {
         }
         let store = self.store.open()?;
         if let (None, Some(store)) = (&self.input, &store) {
-            let mut said = plan.sources.iter().filter(|source| [REVIEWS, ACKNOWLEDGEMENTS].contains(&source.kind));
+            let mut said = plan.sources.iter().filter(|source| [REVIEWS, ACKNOWLEDGEMENTS, ANSWERS].contains(&source.kind));
             said.try_for_each(|source| make_topic(&**store, &source.topic)).map_err(explain)?;
         }
         let source: Arc<dyn Transport> = match (&self.input, &store) {
