@@ -115,3 +115,14 @@ fn of_too_few_nothing_is_told() {
     assert!(south.total.is_none());
     assert_eq!(report(rows(), Some("west")).total.unwrap().counts.passages, 1_363);
 }
+
+#[test]
+fn whatever_a_rule_is_called_the_page_stays_one_and_a_value_stays_one() {
+    let odd = "a<b>&\"c\",\u{7}d";
+    let report =
+        report(vec![passed(0, "west", "w1", 9, 9), row(0, 0, "west", "w1", Some(odd), Counts { alerts: 1, ..Counts::NONE })], None);
+    let page = html(&report);
+    page::check(&page);
+    assert!(page.contains("<tr><th>a&lt;b&gt;&amp;&quot;c&quot;, d</th>"), "{page}");
+    assert!(csv(&report).contains("\r\nrule,\"a<b>&\"\"c\"\",\u{7}d\",,"), "{}", csv(&report));
+}
