@@ -8,3 +8,4 @@ mod perceive;
 mod program;
 mod road;
 mod still;
+mod strips;

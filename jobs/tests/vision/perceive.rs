@@ -43,6 +43,7 @@ fn parameters(every_ms: u64, behind_ms: u64) -> PerceiveParameters {
         plates: None,
         every: schemas::Duration::from_ms(every_ms),
         confidence: 300,
+        regions: BTreeMap::new(),
         pixels_most: 1_000_000,
         behind: schemas::Duration::from_ms(behind_ms),
     }

@@ -78,6 +78,14 @@ pub enum DecodeFault {
     /// It was decoded, but parts of the picture are guessed.
     #[error("parts of the picture are damaged; decoding goes on at the next key frame")]
     Damaged,
+    /// The region in which vehicles are looked for is no part of it.
+    #[error("the region to be looked at lies outside of the picture, which is {width} × {height}")]
+    Outside {
+        /// The picture's width, pixels.
+        width: u32,
+        /// Its height.
+        height: u32,
+    },
     /// It was wanted, and the decoder took it, but no picture came.
     #[error("no picture came of it")]
     Nothing,

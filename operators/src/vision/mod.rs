@@ -21,6 +21,7 @@ mod picture;
 mod plates;
 mod prefix_search;
 mod read_plates;
+mod region;
 mod resize;
 mod straighten;
 pub mod weights;

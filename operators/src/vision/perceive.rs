@@ -9,13 +9,15 @@
 //! It is slow work for a pool ([`Offload`](crate::stream::Offload)): a [`Sight`] is one thread's networks, [`Watched`] what is
 //! remembered of a camera from frame to frame. Every frame that goes in is told of once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use schemas::{Duration, Frame, Name, Object, Observation};
+use schemas::{Duration, Frame, Name, Object, Observation, PixelBox};
 use serde::{Deserialize, Serialize};
 
 use super::plates::ReadPlates;
+use super::region::{Part, on_whole};
 use super::{DecodeFault, DecodeLimits, Decoded, Decoder, Detection, Detector, Picture, PlateParameters, Plates, VisionError};
 use crate::stream::{Turn, Work};
 
@@ -37,6 +39,11 @@ pub struct PerceiveParameters {
     /// a clear one.
     #[serde(default = "default_confidence")]
     pub confidence: u16,
+    /// For single cameras the part of the picture in which vehicles are looked for: `{c1: [x, y, width, height]}`, pixels. Default
+    /// none: everywhere. A detector that looks at squares sees vehicles in their own shape where the part is about as high as wide,
+    /// and larger than on the whole.
+    #[serde(default)]
+    pub regions: BTreeMap<Name, PixelBox>,
     /// The most pixels a picture may have; a stream of larger ones is refused. Default 9437184, as many as 4K video has: each
     /// camera's decoder holds up to sixteen of them.
     #[serde(default = "default_pixels_most")]
@@ -195,7 +202,7 @@ struct Told {
 struct Look {
     camera: Name,
     told: Told,
-    picture: Picture,
+    part: Part,
     /// The picture in its full size, where plates are read.
     whole: Option<Picture>,
     /// Its place among what is said.
@@ -242,14 +249,14 @@ impl Sight {
             Decoded::PassedOver => Outcome::PassedOver,
             Decoded::Refused(fault) => Outcome::Refused(fault),
             Decoded::Picture(image) => {
-                let full = (image.width(), image.height());
-                let (width, height) = self.detector.size().unwrap_or(full);
-                let whole = self.plates.as_ref().map(|_| image.picture(full.0, full.1)).transpose();
-                match whole.and_then(|whole| Ok((image.picture(width, height)?, whole))) {
-                    Ok((picture, whole)) => {
-                        looks.push(Look { camera, told, picture, whole, place: say.len() });
+                let whole = self.plates.as_ref().map(|_| image.picture(image.width(), image.height())).transpose();
+                let part = Part::of(&image, self.parameters.regions.get(&camera).copied(), self.detector.size());
+                match whole.and_then(|whole| Ok((part?, whole))) {
+                    Ok((Some(part), whole)) => {
+                        looks.push(Look { camera, told, part, whole, place: say.len() });
                         Outcome::Unwanted
                     }
+                    Ok((None, _)) => Outcome::Refused(DecodeFault::Outside { width: image.width(), height: image.height() }),
                     Err(VisionError(error)) => Outcome::Refused(DecodeFault::Broken { error, pixels_most: self.parameters.pixels_most }),
                 }
             }
@@ -263,35 +270,39 @@ impl Sight {
             return;
         }
         let (mut rest, mut pictures) = (Vec::new(), Vec::new());
-        for Look { camera, told, picture, whole, place } in looks {
-            rest.push((camera, told, whole, place));
+        for Look { camera, told, part: Part { picture, corner }, whole, place } in looks {
+            rest.push((camera, told, whole, corner, place));
             pictures.push(picture);
         }
         let found = self.detector.detect(&pictures).and_then(|found| {
             let complete = found.len() == pictures.len();
             complete.then_some(found).ok_or_else(|| VisionError("the detector did not answer for every picture".to_owned()))
         });
-        let found = found.map(|found| found.into_iter().map(|detections| self.believed(detections)).collect::<Vec<_>>());
+        let found = found.map(|found| {
+            let corners = rest.iter().map(|(.., corner, _)| *corner);
+            found.into_iter().zip(corners).map(|(detections, corner)| self.believed(detections, corner)).collect::<Vec<_>>()
+        });
         let read = found.and_then(|found| {
-            let wholes: Vec<Option<&Picture>> = rest.iter().map(|(_, _, whole, _)| whole.as_ref()).collect();
+            let wholes: Vec<Option<&Picture>> = rest.iter().map(|(_, _, whole, ..)| whole.as_ref()).collect();
             let read = self.read(&wholes, &found)?;
             Ok((found, read))
         });
         match read {
             Ok((found, read)) => {
-                for ((camera, told, _, place), (detections, read)) in rest.into_iter().zip(found.into_iter().zip(read)) {
+                for ((camera, told, .., place), (detections, read)) in rest.into_iter().zip(found.into_iter().zip(read)) {
                     let left_out = read.left_out;
                     say[place].outcome = Outcome::Seen { observation: observation(camera, told, &detections, read), left_out };
                 }
             }
-            Err(error) => rest.iter().for_each(|(_, _, _, place)| say[*place].outcome = Outcome::Failed(error.clone())),
+            Err(error) => rest.iter().for_each(|(.., place)| say[*place].outcome = Outcome::Failed(error.clone())),
         }
     }
 
-    /// The detections that are sure enough and can be true.
-    fn believed(&self, detections: Vec<Detection>) -> Vec<Detection> {
+    /// The detections that are sure enough and can be true, on the whole picture.
+    fn believed(&self, detections: Vec<Detection>, corner: [i32; 2]) -> Vec<Detection> {
         let sure = detections.into_iter().filter(|found| found.confidence >= self.parameters.confidence);
-        sure.filter(|found| found.bounds.width > 0 && found.bounds.height > 0).take(Observation::OBJECTS_MOST).collect()
+        let real = sure.filter(|found| found.bounds.width > 0 && found.bounds.height > 0);
+        real.map(|found| on_whole(found, corner)).take(Observation::OBJECTS_MOST).collect()
     }
 
     /// Reads the plates on all pictures, if plates are read.

@@ -36,6 +36,7 @@ fn parameters(every_ms: u64) -> PerceiveParameters {
         plates: None,
         every: schemas::Duration::from_ms(every_ms),
         confidence: 300,
+        regions: BTreeMap::new(),
         pixels_most: 1_000_000,
         behind: schemas::Duration::from_ms(1_000),
     }
@@ -88,6 +89,43 @@ fn what_is_seen_depends_on_nothing_but_the_cameras_own_frames() {
             }
         }
     }
+}
+
+#[test]
+fn vehicles_are_looked_for_in_the_region_and_told_on_the_whole_picture() {
+    let Some(video) = Video::camera("160x120", 10) else { return };
+    let seen = |region: Option<[i32; 4]>| {
+        let regions = region.map(|region| (Name::of("c1"), region.into())).into_iter().collect();
+        let sight = Sight::new(PerceiveParameters { regions, ..parameters(0) }, Box::new(Brightness));
+        let pool: Offload<Name, Task, Sight> =
+            Offload::start(vec![sight], OffloadLimits { queue: 100, batch: 4 }, |task| task.frame.key).unwrap();
+        for (tag, frame) in (0..).zip(&video.frames) {
+            let task = Task { frame: frame.clone(), tag, follows: tag.checked_sub(1), take: Take::Look };
+            pool.offer(Name::of("c1"), task, WhenFull::Wait).unwrap();
+        }
+        pool.end(&Name::of("c1"));
+        let mut said = Vec::new();
+        while !pool.is_idle() {
+            said.extend(pool.said(Duration::from_millis(20)).unwrap());
+        }
+        said.into_iter().map(|said| said.outcome).collect::<Vec<_>>()
+    };
+    let boxes = |outcomes: Vec<Outcome>| {
+        let bounds = |outcome| match outcome {
+            Outcome::Seen { observation, .. } => observation.objects[0].bounds,
+            other => panic!("{other:?}"),
+        };
+        outcomes.into_iter().map(bounds).collect::<Vec<_>>()
+    };
+    // What the detector of these tests finds is as large as what it sees, and its place says how bright that is.
+    let (whole, same) = (boxes(seen(None)), boxes(seen(Some([0, 0, 160, 120]))));
+    assert!(whole.iter().chain(&same).all(|found| (found.y, found.width, found.height) == (0, 160, 120)), "{whole:?} {same:?}");
+    let (corner, clipped) = (boxes(seen(Some([100, 50, 40, 60]))), boxes(seen(Some([100, 50, 400, 600]))));
+    assert!(corner.iter().all(|found| (found.y, found.width, found.height) == (50, 40, 60)), "{corner:?}");
+    assert!(clipped.iter().all(|found| (found.y, found.width, found.height) == (50, 60, 70)), "{clipped:?}");
+    let outside = seen(Some([160, 0, 10, 10]));
+    let told = |outcome: &Outcome| matches!(outcome, Outcome::Refused(fault) if fault.to_string().contains("outside of the picture, which is 160 × 120"));
+    assert!(outside.iter().all(told), "{outside:?}");
 }
 
 #[test]
