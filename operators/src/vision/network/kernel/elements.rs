@@ -5,6 +5,9 @@
 use super::{Layout, Region, Vectors};
 use crate::vision::network::{Activation, Window};
 
+/// Channels of which the largest are looked for together: a few vectors, whatever the processor's.
+const CHUNK: usize = 32;
+
 /// The largest value under a window, of each channel.
 pub(in super::super) fn max_pool(vectors: &Vectors, window: Window, source: (&[f32], Region), target: (&mut [f32], Region)) {
     let ((values, from), (results, to)) = (source, target);
@@ -15,18 +18,33 @@ pub(in super::super) fn max_pool(vectors: &Vectors, window: Window, source: (&[f
     vectors.run(
         #[inline(always)]
         || {
+            let [down, across] = [from.layout.row(), from.layout.channels];
             for (y, x) in places(to.layout) {
                 let (rows, columns) = (under(y, from.layout.height, 0), under(x, from.layout.width, 1));
-                let largest = &mut results[to.pixel(y, x)];
-                largest.fill(f32::NEG_INFINITY);
-                for (row, column) in rows.flat_map(|row| columns.clone().map(move |column| (row, column))) {
-                    for (largest, value) in largest.iter_mut().zip(&values[from.pixel(row, column)]) {
-                        *largest = if *value > *largest { *value } else { *largest };
+                let window = &values[from.pixel(rows.start, columns.start).start..];
+                let corners = || (0..rows.len()).flat_map(|row| (0..columns.len()).map(move |column| row * down + column * across));
+                let (chunks, rest) = results[to.pixel(y, x)].as_chunks_mut::<CHUNK>();
+                let done = chunks.len() * CHUNK;
+                for (chunk, first) in chunks.iter_mut().zip((0..).step_by(CHUNK)) {
+                    // These stay in registers until they are known.
+                    let mut largest = [f32::NEG_INFINITY; CHUNK];
+                    for corner in corners() {
+                        let values = &window[corner + first..][..CHUNK];
+                        largest.iter_mut().zip(values).for_each(|(largest, value)| *largest = larger(*largest, *value));
                     }
+                    *chunk = largest;
+                }
+                for (largest, channel) in rest.iter_mut().zip(done..) {
+                    *largest = corners().fold(f32::NEG_INFINITY, |largest, corner| larger(largest, window[corner + channel]));
                 }
             }
         },
     );
+}
+
+#[inline(always)]
+fn larger(one: f32, other: f32) -> f32 {
+    if other > one { other } else { one }
 }
 
 /// Every pixel so many times in a row and in a column.

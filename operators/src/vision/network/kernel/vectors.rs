@@ -35,10 +35,11 @@ impl Vectors {
         vec![detected, alone(detected.wide), alone(detected.narrow), alone(Set::of(Arch::Scalar))]
     }
 
-    /// The set that leaves the least empty.
+    /// The set that suits so many channels: the narrow one where it needs no more than half as many vectors again, for many processors
+    /// do two narrow ones in the time of a wide one, and others as many of either.
     pub(super) fn suiting(&self, channels: usize) -> Set {
-        let computed = |set: Set| channels.div_ceil(set.lanes) * set.lanes;
-        if channels > 8 && computed(self.narrow) < computed(self.wide) { self.narrow } else { self.wide }
+        let vectors = |set: Set| channels.div_ceil(set.lanes);
+        if channels > 8 && 2 * vectors(self.narrow) <= 3 * vectors(self.wide) { self.narrow } else { self.wide }
     }
 
     /// Does work with the widest.
