@@ -6,6 +6,7 @@
 //! benches/judge.rs       sightings to journeys to alerts
 //! benches/plate_join.rs  reads of 200 cameras, joined by plate and time
 //! benches/decode.rs      bytes to records
+//! benches/vision.rs      pictures to vehicles and plates: networks, decoding, whole
 //! benches/latency.rs     a frame to what is committed of it, under load
 //! benches/restart.rs     a server that was killed, until it says something new; a job that comes late, likewise
 //! benches/lookup.rs      a look-up by plate in a day of 200 cameras
@@ -14,7 +15,7 @@
 //! race       who does the same work faster: contenders run in turn, medians and ratios are printed
 //! stopwatch  wall time, processor time, and that of the busiest thread
 //! recording  the city that is measured      plate_reads  the reads that are joined, plate_wire: as JSON
-//! serving    a server under load
+//! serving    a server under load                 film         what is decoded
 //! dataflows  the product's operators        plain        the programs they are held against
 //! ```
 //!
@@ -24,6 +25,7 @@
 //! everything runs once at a small size and only the answers are compared.
 
 pub mod dataflows;
+pub mod film;
 pub mod plain;
 pub mod plate_reads;
 pub mod plate_wire;

@@ -62,13 +62,16 @@ pub fn race(work: Work<'_>, rounds: usize, contenders: &mut [Contender<'_>]) -> 
 }
 
 fn print(work: Work<'_>, name: &str, cost: &Cost, plain: &Cost) {
-    let thousands = |time: Duration| work.amount as f64 / time.as_secs_f64() / 1_000.0;
+    let rate = |time: Duration| match work.amount as f64 / time.as_secs_f64() {
+        few if few < 10_000.0 => format!("{few:.0}   /s"),
+        many => format!("{:.0} k/s", many / 1_000.0),
+    };
     let ratio = |plain: Duration, time: Duration| plain.as_secs_f64() / time.as_secs_f64();
     println!(
-        "{name:<34} {:>9.0} k/s {:>6.2} {:>11.0} k/s {:>6.2} {:>7.3} s/M",
-        thousands(cost.wall),
+        "{name:<34} {:>13} {:>6.2} {:>15} {:>6.2} {:>7.3} s/M",
+        rate(cost.wall),
         ratio(plain.wall, cost.wall),
-        thousands(cost.busiest),
+        rate(cost.busiest),
         ratio(plain.busiest, cost.busiest),
         cost.all.as_secs_f64() * 1e6 / work.amount as f64,
     );

@@ -1,0 +1,135 @@
+//! Promises: FastestDet looks at a picture in a third of onnxruntime's time or less, LPRNet reads 300 plates a second, decoding is as
+//! fast as FFmpeg's own program to a twentieth, all on one core; and how many cameras a core perceives at five pictures a second.
+//!
+//! Weights and a real film are data of `../shared`; what is not there is left out, and said. How fast a network is does not depend
+//! on what a picture shows, so plates are noise here.
+
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use benches::film::{encode, frames};
+use benches::race::{Contender, Work, race};
+use operators::stream::{Offload, OffloadLimits, WhenFull};
+use operators::vision::candle::{FastestDet, LprNet, VietnamesePlateReader};
+use operators::vision::{
+    DecodeLimits, Decoded, Decoder, DetectParameters, Detector, DetectorModel, PerceiveParameters, Picture, PlateReader, Sight, Take, Task,
+    WeightsFile,
+};
+use schemas::{Frame, Name};
+
+/// A film for each measurement: size and pictures.
+const FILMS: [(&str, usize); 2] = [("1280x720", 1_000), ("1920x1080", 500)];
+const ROUNDS: usize = 7;
+
+fn main() {
+    let quick = benches::quick();
+    let (rounds, count) = if quick { (1, 2) } else { (ROUNDS, 500) };
+    networks(rounds, count);
+    let folder = tempfile::tempdir().expect("a folder for films");
+    for (size, pictures) in FILMS {
+        decoding(folder.path(), size, if quick { 10 } else { pictures }, rounds);
+    }
+    perceiving(folder.path(), if quick { 10 } else { 1_000 }, rounds);
+}
+
+fn shared(file: &str) -> Option<Vec<u8>> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(file);
+    let bytes = std::fs::read(&path).ok();
+    if bytes.is_none() {
+        println!("left out: there is no {}", path.display());
+    }
+    bytes
+}
+
+fn noise(width: u32, height: u32, seed: u32) -> Picture {
+    let bytes = (0..width * height * 3).map(|i| ((i ^ seed.wrapping_mul(0x9e37)).wrapping_mul(2_654_435_761) >> 24) as u8);
+    Picture::new(width, height, bytes.collect()).expect("as many bytes as pixels")
+}
+
+fn networks(rounds: usize, count: usize) {
+    let one = |name, amount: usize, run: &mut dyn FnMut()| {
+        let run = std::cell::RefCell::new(run);
+        let work = Work { name, unit: "pictures", amount: amount as u64 };
+        race(work, rounds, &mut [Contender::new("one thread", || run.borrow_mut()())]);
+    };
+    if let Some(weights) = shared("models/fastestdet.pth") {
+        let mut network = FastestDet::load(&weights, DetectParameters::default()).expect("its weights");
+        let pictures: Vec<_> = (0..16).map(|seed| noise(768, 432, seed)).collect();
+        one("FastestDet, pictures of 768 × 432", 16, &mut || _ = black_box(network.detect(&pictures).expect("a run")));
+    }
+    if let Some(weights) = shared("models/lprnet.pth") {
+        let mut network = LprNet::load(&weights).expect("its weights");
+        let plates: Vec<_> = (0..count as u32).map(|seed| noise(94, 24, seed)).collect();
+        one("LPRNet", count, &mut || _ = black_box(network.read(&plates).expect("a run")));
+    }
+    let weights =
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../jobs/weights/plate_reader.safetensors")).expect("a committed file");
+    let mut network = VietnamesePlateReader::load(&weights).expect("its weights");
+    let (width, height) = network.size();
+    let plates: Vec<_> = (0..count as u32).map(|seed| noise(width, height, seed)).collect();
+    one("reader of Vietnamese plates", count, &mut || _ = black_box(network.read(&plates).expect("a run")));
+}
+
+/// The program `ffmpeg` on one thread, which gives its pictures to nobody, and our decoder on the same stream.
+fn decoding(folder: &Path, size: &str, pictures: usize, rounds: usize) {
+    let Some(film) = encode(folder, size, pictures) else { return };
+    let frames = frames(&film);
+    let program = || {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-threads", "1", "-i"]).arg(&film).args(["-f", "null", "-"]).stdin(Stdio::null());
+        assert!(command.status().expect("the program ffmpeg").success());
+    };
+    let ours = || assert_eq!(decode(&frames), frames.len(), "every frame gives a picture");
+    let name = format!("decoding H.264, {size}");
+    race(
+        Work { name: &name, unit: "frames", amount: frames.len() as u64 },
+        rounds,
+        &mut [Contender::new("ffmpeg -threads 1 -f null", program), Contender::new("decoder", ours)],
+    );
+}
+
+fn decode(frames: &[Frame]) -> usize {
+    let (mut decoder, mut seen) = (Decoder::new(DecodeLimits::default()), 0);
+    let mut tell = |(), decoded: Decoded<'_>| seen += usize::from(matches!(decoded, Decoded::Picture(_)));
+    frames.iter().for_each(|frame| decoder.decode(frame, true, (), &mut tell));
+    decoder.finish(&mut tell);
+    seen
+}
+
+/// A camera's film through a pool of one thread, as the job `perceive` has it.
+fn perceiving(folder: &Path, pictures: usize, rounds: usize) {
+    let (Some(weights), Some(film)) = (shared("models/fastestdet.pth"), encode(folder, "768x432", pictures)) else { return };
+    let frames = frames(&film);
+    let span_ms = frames.len() as u64 * 40;
+    let run = || {
+        let detector = FastestDet::load(&weights, DetectParameters::default()).expect("its weights");
+        let sights = vec![Sight::new(parameters(), Box::new(detector))];
+        let pool: Offload<Name, Task, Sight> =
+            Offload::start(sights, OffloadLimits { queue: 256, batch: 16 }, |task| task.frame.key).expect("a thread");
+        for (tag, frame) in (0..).zip(&frames) {
+            let task = Task { frame: frame.clone(), tag, follows: tag.checked_sub(1), take: Take::Look };
+            pool.offer(frame.camera, task, WhenFull::Wait).expect("a pool that runs");
+        }
+        pool.end(&frames[0].camera);
+        while !pool.is_idle() {
+            black_box(pool.said(Duration::from_millis(20)).expect("a pool that runs"));
+        }
+    };
+    let work = Work { name: "perceiving 768 × 432, five pictures a second", unit: "frames", amount: frames.len() as u64 };
+    let cost = race(work, rounds, &mut [Contender::new("one thread", run)])[0];
+    println!("{:.0} cameras a core", span_ms as f64 / 1_000.0 / cost.busiest.as_secs_f64());
+}
+
+fn parameters() -> PerceiveParameters {
+    PerceiveParameters {
+        detector: DetectorModel::FastestDet(WeightsFile { weights: String::new() }),
+        plates: None,
+        every: schemas::Duration::from_ms(200),
+        confidence: 300,
+        regions: std::collections::BTreeMap::new(),
+        pixels_most: DecodeLimits::default().pixels_most,
+        behind: schemas::Duration::from_ms(10_000),
+    }
+}
