@@ -27,6 +27,9 @@ static POLICY: Policy = Policy {
         rule("POST", "/v1/plan"),
         rule("GET", "/v1/status"),
         rule("GET", "/v1/audit"),
+        rule("GET", "/v1/approvals"),
+        rule("POST", "/v1/approvals/{id}/approve"),
+        rule("POST", "/v1/approvals/{id}/refuse"),
         rule("GET", "/v1/openapi.json"),
         rule("GET", "/metrics"),
     ],
@@ -63,7 +66,8 @@ fn every_operation_answers_as_it_is_described() {
             shop.until_running_or_paused("first");
             let (status, body) = ask(&method, &path, &text);
             assert!(operation["responses"].get(status.to_string()).is_some(), "{method} {path}: {status} {body}");
-            assert!(status < 300, "{method} {path}: {status} {body}");
+            // Nothing waits for approval where everybody may do everything.
+            assert!(status < 300 || (path.contains("{id}") && status == 404), "{method} {path}: {status} {body}");
         }
     }
     let job: Value = serde_json::from_str(&ask("GET", "/v1/jobs/first", "").1).unwrap();
