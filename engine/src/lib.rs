@@ -34,6 +34,7 @@ pub mod run;
 pub mod server;
 pub mod settings;
 pub mod share;
+pub mod signing;
 #[cfg(test)]
 mod simulation;
 pub mod stage;

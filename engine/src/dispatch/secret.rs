@@ -12,7 +12,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
-use ring::signature::Ed25519KeyPair;
+
+use crate::signing::SigningKey;
 
 /// The fewest and the most bytes of a symmetric secret.
 const SYMMETRIC_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
@@ -24,7 +25,7 @@ enum Key {
     /// HMAC-SHA256: the receiver knows the same secret.
     Symmetric(hmac::Key),
     /// ed25519: the receiver knows the public key alone.
-    Asymmetric(Ed25519KeyPair),
+    Asymmetric(SigningKey),
 }
 
 impl Secret {
@@ -35,22 +36,15 @@ impl Secret {
     /// What is wrong with it, without a word of it.
     pub fn read(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let decode = |encoded: &str| STANDARD.decode(encoded).map_err(|_| "is not base64 after its prefix".to_owned());
         if let Some(encoded) = text.strip_prefix("whsec_") {
-            let bytes = decode(encoded)?;
+            let bytes = STANDARD.decode(encoded).map_err(|_| "is not base64 after its prefix".to_owned())?;
             if !SYMMETRIC_BYTES.contains(&bytes.len()) {
                 return Err(format!("holds {} bytes; 24 to 64 are allowed", bytes.len()));
             }
             return Ok(Self(Key::Symmetric(hmac::Key::new(hmac::HMAC_SHA256, &bytes))));
         }
-        if let Some(encoded) = text.strip_prefix("whsk_") {
-            let bytes = decode(encoded)?;
-            let pair = match bytes.split_at_checked(32) {
-                Some((seed, [])) => Ed25519KeyPair::from_seed_unchecked(seed),
-                Some((seed, public)) => Ed25519KeyPair::from_seed_and_public_key(seed, public),
-                None => return Err(format!("holds {} bytes; an ed25519 key has 32, or 64 with its public key", bytes.len())),
-            };
-            return pair.map(|pair| Self(Key::Asymmetric(pair))).map_err(|_| "is no ed25519 key".to_owned());
+        if text.starts_with("whsk_") {
+            return SigningKey::read(text).map(|key| Self(Key::Asymmetric(key)));
         }
         Err("begins with neither whsec_ (HMAC-SHA256) nor whsk_ (ed25519)".to_owned())
     }
@@ -58,7 +52,7 @@ impl Secret {
     fn sign(&self, signed: &[u8]) -> String {
         match &self.0 {
             Key::Symmetric(key) => format!("v1,{}", STANDARD.encode(hmac::sign(key, signed))),
-            Key::Asymmetric(pair) => format!("v1a,{}", STANDARD.encode(pair.sign(signed))),
+            Key::Asymmetric(key) => format!("v1a,{}", key.sign(signed)),
         }
     }
 }
