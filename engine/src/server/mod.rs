@@ -23,7 +23,7 @@ mod state;
 mod supervise;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -149,6 +149,14 @@ impl ServerError {
             Self::Problems(_) | Self::Catalogue(_) => None,
         }
     }
+}
+
+/// A version of a job's definition as it was submitted, from the file of a server's catalogue, whether the server runs or not.
+///
+/// # Errors
+/// The file is no catalogue, or cannot be read.
+pub fn definition(catalogue: &Path, job: &str, hash: &str) -> Result<Option<Definition>, ServerError> {
+    Ok(Catalogue::open(catalogue)?.definition(job, hash)?)
 }
 
 /// Runs jobs that come and go. Clones are the same server.

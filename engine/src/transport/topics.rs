@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Transport, TransportError};
+use super::{Progress, Transport, TransportError};
 
-/// A transport whose topics can be listed, made and filled, for the program's `topics`, `feed` and `tail`.
+/// A transport whose topics can be listed, made and filled, for the program's commands.
 ///
 /// The end of a partition is [`offsets`](Self::offsets)`.end`; the last ten records are those a reader finds from `end - 10`.
 pub trait TopicStore: Transport {
@@ -31,6 +31,15 @@ pub trait TopicStore: Transport {
     /// # Errors
     /// The topic or the partition does not exist, or cannot be written. The local store then has none of them; Kafka may have some.
     fn append(&self, topic: &str, records: &[NewRecord<'_>]) -> Result<(), TransportError>;
+
+    /// How far each job has come that commits here, by name: its newest progress record. Who asks becomes nobody's writer. Default
+    /// none, as of a place that keeps no progress.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not ours to understand.
+    fn progress(&self) -> Result<Vec<Progress>, TransportError> {
+        Ok(Vec::new())
+    }
 }
 
 /// A record to be added to a topic.

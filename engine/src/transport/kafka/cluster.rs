@@ -65,7 +65,7 @@ impl Cluster {
     }
 
     /// The partitions of a topic, if there is such a topic.
-    fn existing(&self, topic: &str) -> Result<Option<Vec<u32>>, TransportError> {
+    pub(super) fn existing(&self, topic: &str) -> Result<Option<Vec<u32>>, TransportError> {
         check_name(topic)?;
         let metadata = self.metadata(&format!("topic “{topic}” cannot be looked up"), Some(topic))?;
         let Some(found) = metadata.topics().first() else { return Ok(None) };

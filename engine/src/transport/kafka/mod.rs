@@ -46,7 +46,7 @@ use self::cluster::{Cluster, Wanted};
 use self::reader::KafkaReader;
 use self::writer::KafkaWriter;
 use super::topics::{missing_partition, not_kept};
-use super::{NewRecord, Reader, TopicStore, TopicSummary, Transport, TransportError, Writer};
+use super::{NewRecord, Progress, Reader, TopicStore, TopicSummary, Transport, TransportError, Writer};
 
 /// A Kafka cluster.
 pub struct KafkaTransport {
@@ -109,5 +109,9 @@ impl TopicStore for KafkaTransport {
             return Err(missing_partition(topic, record.partition, partitions.len(), &self.cluster.place()));
         }
         self.cluster.feed(topic, records)
+    }
+
+    fn progress(&self) -> Result<Vec<Progress>, TransportError> {
+        progress::latest(&self.cluster)
     }
 }

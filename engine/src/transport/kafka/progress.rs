@@ -1,5 +1,6 @@
 //! What this transport keeps of jobs: the newest progress record of each for ever, all of them for a week, and who writes each.
 
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
 use super::super::progress::TIMES;
@@ -15,6 +16,9 @@ pub(super) const HISTORY: &str = "giaolo-history";
 
 /// Who writes each job, keyed by job: whoever became its writer last.
 pub(super) const WRITERS: &str = "giaolo-writers";
+
+/// How keys begin under which writers show themselves among the records of jobs. No job has a name with spaces.
+const SHOWN: &str = "writer of ";
 
 /// Compacted, in segments of an hour so that compaction comes round to it.
 const NEWEST_SETTINGS: [(&str, &str); 2] = [("cleanup.policy", "compact"), ("segment.ms", "3600000")];
@@ -52,6 +56,23 @@ pub(super) fn history(cluster: &Cluster, job: &str) -> Result<Vec<Progress>, Tra
     Ok(history)
 }
 
+/// The key under which the writer of a job shows itself in the topics of progress.
+pub(super) fn shown(job: &str) -> String {
+    format!("{SHOWN}{job}")
+}
+
+/// The newest progress record of every job, by name; none where no job was ever run.
+pub(super) fn latest(cluster: &Cluster) -> Result<Vec<Progress>, TransportError> {
+    if cluster.existing(LATEST)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let kept = cluster.offsets(LATEST, 0)?;
+    let of_jobs = |key: &[u8]| !key.starts_with(SHOWN.as_bytes());
+    let all = if kept.is_empty() { Vec::new() } else { read_from(cluster, LATEST, of_jobs, 0..kept.end, &Progress::from_json)? };
+    let newest: BTreeMap<_, _> = all.into_iter().map(|record| (record.job.clone(), record)).collect();
+    Ok(newest.into_values().collect())
+}
+
 /// Who announced itself last as the writer of a job.
 pub(super) fn writer(cluster: &Cluster, job: &str) -> Result<Option<String>, TransportError> {
     let name = |value: &[u8], _: &str| Ok(String::from_utf8_lossy(value).into_owned());
@@ -70,30 +91,31 @@ fn tail<T>(
     read: impl Fn(&[u8], &str) -> Result<T, TransportError>,
     enough: impl Fn(&[T]) -> bool,
 ) -> Result<Vec<T>, TransportError> {
+    let its = |key: &[u8]| key == job.as_bytes();
     let kept = cluster.offsets(topic, 0)?;
     let mut reach = REACH;
     while reach < kept.end - kept.start {
-        let found = read_from(cluster, topic, job, kept.end - reach..kept.end, &read)?;
+        let found = read_from(cluster, topic, its, kept.end - reach..kept.end, &read)?;
         if enough(&found) {
             return Ok(found);
         }
         reach *= 4;
     }
-    if kept.is_empty() { Ok(Vec::new()) } else { read_from(cluster, topic, job, 0..kept.end, &read) }
+    if kept.is_empty() { Ok(Vec::new()) } else { read_from(cluster, topic, its, 0..kept.end, &read) }
 }
 
-/// A job's records in one topic, from an offset on.
+/// The records of some keys in one topic, from an offset on.
 fn read_from<T>(
     cluster: &Cluster,
     topic: &str,
-    job: &str,
+    wanted: impl Fn(&[u8]) -> bool,
     offsets: Range<u64>,
     read: impl Fn(&[u8], &str) -> Result<T, TransportError>,
 ) -> Result<Vec<T>, TransportError> {
     let place = format!("topic “{topic}” of {}", cluster.place());
     let mut found = Vec::new();
     Committed::begin(cluster, topic, 0, offsets)?.visit(|batch, record| {
-        if let Some(value) = batch.value(record).filter(|_| batch.key(record) == job.as_bytes()) {
+        if let Some(value) = batch.value(record).filter(|_| wanted(batch.key(record))) {
             found.push(read(value, &place)?);
         }
         Ok(ControlFlow::Continue(()))

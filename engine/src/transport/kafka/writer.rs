@@ -76,7 +76,7 @@ impl KafkaWriter {
     fn announce(&self) -> Result<(), TransportError> {
         let failed = |error| self.explain("cannot be written: its writer is not announced", error);
         self.sender.producer.begin_transaction().map_err(failed)?;
-        let key = format!("writer of {}", self.job);
+        let key = progress::shown(&self.job);
         for (number, (topic, key)) in
             [(progress::WRITERS, &self.job), (progress::HISTORY, &key), (progress::LATEST, &key)].iter().enumerate()
         {

@@ -81,3 +81,14 @@ pub(super) fn history(database: &Database, job: &str) -> Result<Vec<Progress>, T
     let place = database.place();
     records.iter().map(|record| Progress::from_json(record, &place)).collect()
 }
+
+/// The newest progress record of every job, by name.
+pub(super) fn latest(database: &Database) -> Result<Vec<Progress>, TransportError> {
+    let newest = "SELECT record FROM progress WHERE (job, epoch) IN (SELECT job, max(epoch) FROM progress GROUP BY job) ORDER BY job";
+    let records = database.explained(|connection| {
+        let mut statement = connection.prepare_cached(newest)?;
+        statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<Vec<u8>>, _>>()
+    })?;
+    let place = database.place();
+    records.iter().map(|record| Progress::from_json(record, &place)).collect()
+}

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::topics::{check_name, missing, missing_partition};
-use super::super::{NewRecord, TopicStore, TopicSummary, TransportError};
+use super::super::{NewRecord, Progress, TopicStore, TopicSummary, TransportError};
 use super::LocalTransport;
 use super::database::{Database, Refusal, signed};
 
@@ -62,6 +62,10 @@ impl TopicStore for LocalTransport {
             }
             Ok(())
         })
+    }
+
+    fn progress(&self) -> Result<Vec<Progress>, TransportError> {
+        super::progress::latest(&self.database())
     }
 }
 
