@@ -9,6 +9,7 @@
 //! capture: packets ─▶ frames          perceive: frames ─▶ a pool of networks ─▶ observations
 //! report: rows of the job `effectiveness` ─▶ tables, pages
 //! still: an alert ─▶ the frames it rests on ─▶ pictures
+//! evidence: an alert ─▶ all it rests on, signed ─▶ the same verdict again
 //! ```
 
 pub mod access;
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod comparison;
 pub mod dataflow;
 pub mod dispatch;
+pub mod evidence;
 pub mod lookup;
 #[cfg(feature = "vision")]
 pub mod perceive;

@@ -155,6 +155,6 @@ pub(super) fn existing(state: &State) -> anyhow::Result<PathBuf> {
 }
 
 /// Who changes the state file, as the machine knows them: a name in the environment could be anybody's.
-fn who() -> String {
+pub(super) fn who() -> String {
     std::fs::metadata("/proc/self").map_or_else(|_| "local user".to_owned(), |process| format!("local user {}", process.uid()))
 }

@@ -6,8 +6,8 @@
 //! run      run · feed · topics · tail · demo
 //! serve    serve ◀── submit · plan · diff · replace · pause · resume · stop · list · status
 //! tell     dispatch ◀── deliveries
-//! look     alerts · lookup · cameras · report         decide   review · ack
-//! guard    access · audit
+//! look     alerts · lookup · cameras · report         decide   review · ack · hotlist · approvals
+//! guard    access · audit                             prove    evidence
 //! ```
 //!
 //! A command prints its result on standard output and what went wrong on standard error. The exit code is 0 when all is
@@ -22,6 +22,7 @@ mod deliveries;
 mod demo;
 mod diff;
 mod dispatch;
+mod evidence;
 mod explain;
 mod feed;
 #[cfg(feature = "vision")]
@@ -112,6 +113,7 @@ enum Command {
     Hotlist(hotlist::Hotlist),
     Approvals(hotlist::Approvals),
     Report(report::Report),
+    Evidence(evidence::Evidence),
     Access(access::Access),
     Audit(audit::Audit),
 }
@@ -160,6 +162,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Hotlist(command) => command.run(),
         Command::Approvals(command) => command.run(),
         Command::Report(command) => command.run(),
+        Command::Evidence(command) => command.run(),
         Command::Access(command) => command.run(),
         Command::Audit(command) => command.run(),
     };

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::run::read_city;
 use super::store::{Store, explain};
 use super::{Outcome, say};
+use crate::evidence::sha256;
 use crate::still::{Source, Still as Picture, StillError};
 
 /// Cut out the pictures that an alert rests on
@@ -77,10 +78,22 @@ impl Still {
 /// Writes the pictures of an alert and what they are into a folder; returns what they are.
 pub(super) fn cut_out(source: &Source<'_>, alert: &Alert, folder: &Path) -> anyhow::Result<(Value, Outcome)> {
     std::fs::create_dir_all(folder).with_context(|| format!("the folder {folder:?} cannot be made"))?;
+    let (stills, outcome) = pictures(source, alert, &mut |name, bytes| write(&folder.join(name), bytes))?;
+    let manifest = json!({"alert": alert.id, "rule": alert.rule, "text": alert.text, "stills": stills});
+    write(&folder.join(format!("{}.json", alert.id)), format!("{manifest:#}\n").as_bytes())?;
+    Ok((manifest, outcome))
+}
+
+/// Cuts out the pictures of an alert, each a file; returns what they are.
+pub(super) fn pictures(
+    source: &Source<'_>,
+    alert: &Alert,
+    file: &mut dyn FnMut(&str, &[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<(Vec<Value>, Outcome)> {
     let (mut stills, mut outcome) = (Vec::new(), Outcome::Well);
     for (number, evidence) in alert.evidence.iter().enumerate() {
         match source.still(alert, evidence) {
-            Ok(still) => stills.push(keep(&format!("{}-{}", alert.id, number + 1), &still, source.frames, evidence, folder)?),
+            Ok(still) => stills.push(keep(&format!("{}-{}", alert.id, number + 1), &still, source.frames, evidence, file)?),
             Err(StillError::Transport(error)) => return Err(explain(error)),
             // What there is of the other evidence is of use all the same.
             Err(error) => {
@@ -89,13 +102,17 @@ pub(super) fn cut_out(source: &Source<'_>, alert: &Alert, folder: &Path) -> anyh
             }
         }
     }
-    let manifest = json!({"alert": alert.id, "rule": alert.rule, "text": alert.text, "stills": stills});
-    write(&folder.join(format!("{}.json", alert.id)), format!("{manifest:#}\n").as_bytes())?;
-    Ok((manifest, outcome))
+    Ok((stills, outcome))
 }
 
-/// Writes one picture's two files.
-fn keep(name: &str, still: &Picture, topic: &str, evidence: &Evidence, folder: &Path) -> anyhow::Result<Value> {
+/// One picture's two files.
+fn keep(
+    name: &str,
+    still: &Picture,
+    topic: &str,
+    evidence: &Evidence,
+    file: &mut dyn FnMut(&str, &[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<Value> {
     let files = [("original", format!("{name}.jpg"), &still.original), ("marked", format!("{name}-marked.jpg"), &still.marked)];
     let mut told = json!({
         "camera": still.frame.camera,
@@ -108,7 +125,7 @@ fn keep(name: &str, still: &Picture, topic: &str, evidence: &Evidence, folder: &
         "records": {"topic": topic, "partition": still.partition, "offsets": still.offsets},
     });
     for (what, name, bytes) in files {
-        write(&folder.join(&name), bytes)?;
+        file(&name, bytes)?;
         told[what] = json!({"file": name, "sha256": sha256(bytes)});
     }
     Ok(told)
@@ -140,9 +157,4 @@ fn hint(error: StillError) -> anyhow::Error {
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     std::fs::write(path, bytes).with_context(|| format!("{path:?} cannot be written"))
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -68,6 +68,22 @@ fn of_what_is_filmed_the_alerts_are_told_that_are_true_and_no_others() {
     let told: BTreeSet<&str> =
         alerts.values().filter(|row| row["rule"] == "hotlist").filter_map(|row| row["plate"]["text"].as_str()).collect();
     assert_eq!(told, wanted);
+
+    // The pictures go into a package of evidence too.
+    let (key, package) = (folder.path().join("own.key"), folder.path().join("evidence.zip"));
+    let public = out(&["evidence", "key", &text(&key)]);
+    let (id, _) = alerts.iter().find(|(_, row)| row["rule"] == "red_light" || row["rule"] == "wrong_way").expect("an alert that was seen");
+    let map = text(&seen.join("city.json"));
+    let more = ["--reason", "objection", "--case", "7", "--output", &text(&package), "--json"];
+    let told = out(&[&["evidence", id, "--local", &text(&local), "--city", &map, "--key", &text(&key)], &more[..]].concat());
+    let stills = serde_json::from_str::<Value>(&told).unwrap()["manifest"]["stills"].take();
+    assert!(stills[0]["original"]["sha256"].is_string() && stills[0]["records"]["offsets"][0].is_u64(), "{stills}");
+    let whole = out(&["evidence", "verify", &text(&package), "--trust", public.trim(), "--json"]);
+    let files = serde_json::from_str::<Value>(&whole).unwrap()["manifest"]["files"].take();
+    for what in ["original", "marked"] {
+        let packed = |file: &&Value| file["name"] == format!("stills/{}", stills[0][what]["file"].as_str().unwrap());
+        assert_eq!(files.as_array().unwrap().iter().find(packed).unwrap()["sha256"], stills[0][what]["sha256"]);
+    }
 }
 
 /// The rows of a changelog that stand.
