@@ -70,7 +70,7 @@ pub enum Step {
     Custom(CustomParameters),
     /// The patrol unit that is to go.
     NearestPatrol(NearestPatrolParameters),
-    /// See [`operators::rules::escalate`].
+    /// See [`operators::rules::escalate()`].
     Escalate(EscalateParameters),
     /// How well rules and cameras do their work.
     Effectiveness(EffectivenessParameters),
