@@ -68,7 +68,7 @@ pub(super) fn latest(cluster: &Cluster) -> Result<Vec<Progress>, TransportError>
     }
     let kept = cluster.offsets(LATEST, 0)?;
     let of_jobs = |key: &[u8]| !key.starts_with(SHOWN.as_bytes());
-    let all = if kept.is_empty() { Vec::new() } else { read_from(cluster, LATEST, of_jobs, 0..kept.end, &Progress::from_json)? };
+    let all = if kept.is_empty() { Vec::new() } else { read_from(cluster, LATEST, of_jobs, 0..kept.end, Progress::from_json)? };
     let newest: BTreeMap<_, _> = all.into_iter().map(|record| (record.job.clone(), record)).collect();
     Ok(newest.into_values().collect())
 }
