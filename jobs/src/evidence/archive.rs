@@ -158,3 +158,16 @@ fn signer(manifest: &[u8], seal: &[u8], trusted: &[PublicKey]) -> Result<PublicK
     }
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packages are looked at years later: whatever packs them then must pack them byte for byte as they were packed.
+    #[test]
+    fn a_package_is_laid_out_as_it_ever_was() {
+        let files = BTreeMap::from([("city.json".to_owned(), b"{}".to_vec()), ("stills/1.jpg".to_owned(), vec![0xff; 3])]);
+        let bytes = archive(b"{\"format\":\"giaolo evidence\"}", b"{}", &files).unwrap();
+        assert_eq!(sha256(&bytes), "9858da1548e1acb766efd2749b812ec242c4ee078e8524eeed6fb1d96f5f6a2d");
+    }
+}
