@@ -1,6 +1,7 @@
 //! What people do about alerts: they acknowledge and review them. Both are records of topics, from which the view, like everybody
 //! else, learns of them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Path, State};
@@ -49,7 +50,7 @@ pub(super) async fn review(State(desk): State<Desk>, Extension(grant): Extension
         Err(response) => return response,
     };
     let Asked { decision, reason, note, .. } = asked;
-    let review = Review { alert, revision: standing.revision, decision, reason, note, who: grant.name, at_ms: now_ms() };
+    let review = Review { alert, revision: standing.revision, decision, reason, note, who: grant.name, at_ms: later_ms() };
     if let Err(wrong) = review.check() {
         return bad(wrong, "confirmed, or rejected with a reason: wrong_plate, broken_signal, …; other says why in its note").into();
     }
@@ -143,6 +144,14 @@ fn answer(status: StatusCode, said: &str, record: &Value) -> Response {
 fn read<T: DeserializeOwned>(body: &str) -> Result<T, BadRequest> {
     let hint = r#"a review is {"decision": "rejected", "reason": "wrong_plate", "note": "", "revision": 2}, an acknowledgement {} or {"revision": 2}"#;
     serde_json::from_str(body).map_err(|error| bad(format!("the body cannot be read: {error}"), hint))
+}
+
+/// The wall clock, but later at every asking: of two decisions of one millisecond nobody could tell which is the newer.
+fn later_ms() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let now_ms = now_ms();
+    let last_ms = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last_ms| Some(now_ms.max(last_ms + 1)));
+    last_ms.map_or(now_ms, |last_ms| now_ms.max(last_ms + 1))
 }
 
 /// The wall clock, milliseconds since the epoch.
