@@ -11,12 +11,12 @@
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use ring::digest::{Context, SHA256};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use serde::Serialize;
 
+use crate::state_file;
 use crate::time::wall_ms;
 
 /// Triggers keep a mistake from changing a row; who means to can drop them, and the chain shows it.
@@ -135,13 +135,7 @@ impl Audit {
     /// # Errors
     /// The file cannot be opened or is none.
     pub fn open(path: &Path) -> Result<Self, AuditError> {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        // A row is on the disk before the answer leaves.
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        prepare(&connection)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self { connection: Mutex::new(state_file::open(path, TABLES)?) })
     }
 
     /// Adds a row; it is safe when this returns.

@@ -38,6 +38,7 @@ pub mod signing;
 #[cfg(test)]
 mod simulation;
 pub mod stage;
+mod state_file;
 mod time;
 pub mod transport;
 pub mod view;

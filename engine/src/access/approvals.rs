@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::AccessError;
+use crate::state_file;
 use crate::time::wall_ms;
 
 /// How long a request waits; then it is as if it had not been made.
@@ -67,15 +67,8 @@ pub(crate) struct Approvals {
 
 impl Approvals {
     pub(crate) fn open(path: &Path) -> Result<Self, AccessError> {
-        let open = || {
-            let connection = Connection::open(path)?;
-            connection.busy_timeout(Duration::from_secs(10))?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.execute_batch(TABLES)?;
-            Ok(Self { connection: Mutex::new(connection) })
-        };
-        open().map_err(|source| AccessError::Open { path: path.to_owned(), source })
+        let connection = state_file::open(path, TABLES).map_err(|source| AccessError::Open { path: path.to_owned(), source })?;
+        Ok(Self { connection: Mutex::new(connection) })
     }
 
     /// Keeps a request, and returns the id by which it is approved of.
@@ -106,10 +99,7 @@ impl Approvals {
 
     /// One that waits.
     pub(crate) fn find(&self, id: &str) -> rusqlite::Result<Option<Held>> {
-        let sql = "SELECT id, method, path, uri, body, who, asked_ms FROM approvals
-            WHERE id = ?1 AND decided IS NULL AND body IS NOT NULL AND asked_ms >= ?2";
-        let since = wall_ms().saturating_sub(WAITS_MS).cast_signed();
-        self.lock().prepare_cached(sql)?.query_row(params![id, since], held).optional()
+        Ok(self.waiting()?.into_iter().find(|held| held.id == id))
     }
 
     /// Decides, and forgets what was asked; `false`: somebody else was first. What is approved of is done at most once.

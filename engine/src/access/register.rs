@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use serde::Serialize;
@@ -10,6 +9,7 @@ use serde::Serialize;
 use super::token::Token;
 use super::{Grant, Scopes};
 use crate::audit::{self, Deed};
+use crate::state_file;
 use crate::time::wall_ms;
 
 const TABLES: &str = "
@@ -85,11 +85,7 @@ impl Register {
     /// The file cannot be opened or is none.
     pub fn open(path: &Path) -> Result<Self, AccessError> {
         let open = || {
-            let connection = Connection::open(path)?;
-            connection.busy_timeout(Duration::from_secs(10))?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.execute_batch(TABLES)?;
+            let connection = state_file::open(path, TABLES)?;
             audit::prepare(&connection)?;
             Ok(Self { connection: Mutex::new(connection) })
         };

@@ -1,12 +1,12 @@
 //! The catalogue of submitted jobs: every definition ever taken, and where each job stands. It survives the server.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::State;
+use crate::state_file;
 use crate::transport::TransportError;
 
 const TABLES: &str = "
@@ -53,15 +53,8 @@ pub(super) struct Catalogue {
 impl Catalogue {
     /// Opens it, making it if there is none.
     pub(super) fn open(path: &Path) -> Result<Self, TransportError> {
-        let open = || {
-            let connection = Connection::open(path)?;
-            connection.busy_timeout(Duration::from_secs(10))?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.execute_batch(TABLES)?;
-            Ok(Self { connection })
-        };
-        open().map_err(|error: rusqlite::Error| {
+        let opened = state_file::open(path, TABLES).map(|connection| Self { connection });
+        opened.map_err(|error| {
             TransportError::lasting(format!("the catalogue of jobs {} cannot be used: {error}", path.display()))
                 .hint("Name another file, or make room on the disk.")
         })
