@@ -15,7 +15,7 @@ use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::guard::{Guard, Pass, Told, Trace, allowed, untraced};
+use super::guard::{Guard, Pass, Told, Trace, allowed, outcome_of, untraced};
 use crate::access::{Decided, Grant, Held};
 use crate::definition::BYTES_MOST;
 use crate::server::http::failure;
@@ -79,8 +79,7 @@ pub(super) async fn hold(guard: &Guard, trace: &Trace, path: String, request: Re
     };
     trace.write(format!("202 waits for approval {}", held.id)).await;
     let hint = "another person with the same right approves of it: `giaolo approvals approve`";
-    let told = json!({"approval": held.id, "until_ms": held.until_ms(), "hint": hint});
-    (StatusCode::ACCEPTED, Json(told)).into_response()
+    (StatusCode::ACCEPTED, Json(json!({"approval": held.id, "until_ms": held.until_ms(), "hint": hint}))).into_response()
 }
 
 async fn list(State(approving): State<Approving>, Extension(grant): Extension<Grant>) -> Response {
@@ -88,19 +87,19 @@ async fn list(State(approving): State<Approving>, Extension(grant): Extension<Gr
         Ok(waiting) => waiting,
         Err(response) => return response,
     };
-    let told = |held: Held| {
+    let shown = |held: Held| {
         json!({
             "id": held.id, "method": held.method, "path": held.uri, "body": String::from_utf8_lossy(&held.body), "who": held.who,
             "yours": held.who == grant.name, "asked_ms": held.asked_ms, "until_ms": held.until_ms(),
         })
     };
-    let waiting: Vec<Value> = waiting.into_iter().filter(|held| may(&approving.guard, held, &grant)).map(told).collect();
+    let waiting: Vec<Value> = waiting.into_iter().filter(|held| may(&approving.guard, held, &grant)).map(shown).collect();
     Json(waiting).into_response()
 }
 
 async fn refuse(State(approving): State<Approving>, Extension(grant): Extension<Grant>, Path(id): Path<String>) -> Response {
     match decide(&approving, &grant, id, Decided::Refused).await {
-        Ok(held) => answer(StatusCode::OK.into_response(), &held, "refused", true),
+        Ok(held) => told(Json(json!({"id": held.id, "decision": "refused"})).into_response(), &held, "refused"),
         Err(response) => response,
     }
 }
@@ -117,7 +116,7 @@ async fn approve(State(approving): State<Approving>, Extension(grant): Extension
     };
     let Some(asker) = asker else {
         let response = failure(StatusCode::CONFLICT, "who asked for it may not do it any more", Some("ask for it anew"));
-        return answer(response, &held, "approved, not done", false);
+        return told(response, &held, "approved, not done");
     };
     let request = Request::builder().method(held.method.as_str()).uri(held.uri.as_str()).header(header::CONTENT_TYPE, "application/json");
     let Ok(mut request) = request.body(Body::from(held.body.clone())) else { return nothing_waits() };
@@ -125,10 +124,9 @@ async fn approve(State(approving): State<Approving>, Extension(grant): Extension
     request.extensions_mut().insert(asker.clone());
     let Ok(response) = approving.routes.clone().oneshot(request).await;
     let trace = Trace::of(&approving.guard, asker, &held.method, &held.path, &held.uri, format!("approved by {}", grant.name));
-    let told = response.extensions().get::<Told>().map(|told| format!(" {}", told.0)).unwrap_or_default();
-    trace.write(format!("{}{told}", response.status().as_u16())).await;
+    trace.write(outcome_of(&response)).await;
     let outcome = format!("approved, {}", response.status().as_u16());
-    answer(response, &held, &outcome, false)
+    told(response, &held, &outcome)
 }
 
 /// Decides about a request that waits; at most one does.
@@ -142,10 +140,8 @@ async fn decide(approving: &Approving, grant: &Grant, id: String, decided: Decid
     if first { Ok(held) } else { Err(nothing_waits()) }
 }
 
-/// The answer, with what the audit log is to say; `body`: with one of its own.
-fn answer(response: Response, held: &Held, outcome: &str, body: bool) -> Response {
-    let told = Told(format!("{outcome}: {} {} by {}", held.method, held.path, held.who));
-    let mut response = if body { (response.status(), Json(json!({"id": held.id, "decision": outcome}))).into_response() } else { response };
-    response.extensions_mut().insert(told);
+/// The answer, with what the audit log is to say of it.
+fn told(mut response: Response, held: &Held, outcome: &str) -> Response {
+    response.extensions_mut().insert(Told(format!("{outcome}: {} {} by {}", held.method, held.path, held.who)));
     response
 }

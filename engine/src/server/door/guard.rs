@@ -310,8 +310,7 @@ pub(in crate::server) async fn guard(
     request.extensions_mut().insert(Pass::of(&guard, &grant));
     request.extensions_mut().insert(grant);
     let response = next.run(request).await;
-    let told = response.extensions().get::<Told>().map(|told| format!(" {}", told.0)).unwrap_or_default();
-    let outcome = format!("{}{told}", response.status().as_u16());
+    let outcome = outcome_of(&response);
     match rule.trail {
         Trail::Nothing => response,
         Trail::Look if trace.write(outcome.clone()).await => response,
@@ -322,6 +321,12 @@ pub(in crate::server) async fn guard(
             response
         }
     }
+}
+
+/// What came of a request, for the audit log.
+pub(super) fn outcome_of(response: &Response) -> String {
+    let told = response.extensions().get::<Told>().map(|told| format!(" {}", told.0)).unwrap_or_default();
+    format!("{}{told}", response.status().as_u16())
 }
 
 /// The token in a header; the whole of it, which is none, where it is of another kind.
