@@ -50,6 +50,7 @@ impl Time for MachineTime {
 }
 
 /// The wall clock of the machine, milliseconds since the epoch.
-pub(crate) fn wall_ms() -> u64 {
+#[must_use]
+pub fn wall_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -19,7 +19,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::topics::{NewRecord, TopicStore, TopicSummary};
+pub use self::topics::{NewRecord, TopicStore, TopicSummary, visit};
 
 /// Records read from one partition, in order; their bytes lie in one block.
 #[derive(Debug, Default)]

@@ -1,8 +1,10 @@
 //! What a person does with a place of topics, by hand: list, make, fill.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
+use std::thread;
+use std::time::Duration;
 
-use super::{Progress, Transport, TransportError};
+use super::{Batch, Position, Progress, RawRecord, Transport, TransportError};
 
 /// A transport whose topics can be listed, made and filled, for the program's commands.
 ///
@@ -62,6 +64,35 @@ pub struct TopicSummary {
     pub name: String,
     /// The offsets kept, by partition. Their number is about that of the records: compaction and transactions leave gaps.
     pub partitions: Vec<Range<u64>>,
+}
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 1 << 20;
+
+/// Shows the records of a partition from an offset on (0: from the first that is kept), until nothing more is there or it is told to
+/// stop.
+///
+/// # Errors
+/// The partition cannot be read.
+pub fn visit(
+    transport: &dyn Transport,
+    topic: &str,
+    partition: u32,
+    from: u64,
+    mut see: impl FnMut(&Batch, &RawRecord) -> ControlFlow<()>,
+) -> Result<(), TransportError> {
+    let (mut reader, mut batch) = (transport.reader(topic, partition, from)?, Batch::default());
+    loop {
+        batch.clear();
+        let position = reader.read(READ_BYTES, &mut batch)?;
+        if batch.records.iter().any(|record| see(&batch, record).is_break()) || position != Position::More {
+            return Ok(());
+        }
+        if batch.records.is_empty() {
+            // A broker has not answered yet.
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 /// A topic that was asked for and is not there.

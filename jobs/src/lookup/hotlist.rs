@@ -2,25 +2,28 @@
 //! read them; here it is read whole, as they do, whenever somebody asks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::ControlFlow;
 
+use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
-use axum::{Extension, Json};
+use axum::response::Response;
 use engine::access::Grant;
-use engine::server::{Told, failure};
-use engine::transport::{Batch, NewRecord, Position, TopicStore, TransportError};
+use engine::server::failure;
+use engine::transport::{NewRecord, TopicStore, TransportError, visit};
+use engine::wall_ms;
 use schemas::wire::Format;
 use schemas::{HotlistEntry, Id, Name, PlateKind, PlateText};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::http::{BadRequest, Desk, bad, normalised, purpose};
-use super::review::{now_ms, partitions_of};
+use super::http::{BadRequest, Desk, bad, normalised, purpose, tell};
+use super::review::partitions_of;
 
 /// The topic.
 const TOPIC: &str = "hotlist";
+/// The answer where it cannot be used.
+const REFUSED: &str = "the lists cannot be used now";
 /// For how long a plate is looked for unless told otherwise, and at most: 30 and 366 days.
 const LASTS_MS: u64 = 30 * 86_400_000;
 const LASTS_MOST_MS: u64 = 366 * 86_400_000;
@@ -65,10 +68,10 @@ pub(super) async fn list(State(desk): State<Desk>, Query(wanted): Query<Wanted>)
         Ok(entries) => entries,
         Err(response) => return response,
     };
-    let now_ms = now_ms();
+    let now_ms = wall_ms();
     let among = |entry: &&HotlistEntry| wanted.list.as_deref().is_none_or(|list| entry.list.as_str() == list) && entry.until_ms > now_ms;
     let entries: Vec<&HotlistEntry> = entries.values().map(|standing| &standing.entry).filter(among).collect();
-    told(StatusCode::OK, format!("{} entries", entries.len()), &json!(entries))
+    tell(StatusCode::OK, format!("{} entries", entries.len()), &json!(entries))
 }
 
 pub(super) async fn add(State(desk): State<Desk>, Extension(grant): Extension<Grant>, body: String) -> Response {
@@ -112,7 +115,7 @@ fn checked(body: &str) -> Result<HotlistEntry, BadRequest> {
         r#"{"list": "stolen", "plate": "88A-123.45", "kind": "car", "priority": 90, "reason": "case 0001", "until_ms": 1798761600000}"#;
     let asked: Asked = serde_json::from_str(body).map_err(|error| bad(format!("the body cannot be read: {error}"), hint))?;
     purpose("reason", Some(&asked.reason))?;
-    let now_ms = now_ms();
+    let now_ms = wall_ms();
     let from_ms = asked.from_ms.unwrap_or(now_ms);
     let until_ms = asked.until_ms.unwrap_or_else(|| from_ms.saturating_add(LASTS_MS));
     if until_ms > now_ms.saturating_add(LASTS_MOST_MS) {
@@ -131,71 +134,50 @@ fn named(list: &str) -> Result<Name, BadRequest> {
 
 /// The entries that stand, read from the topic as it is now.
 async fn standing(desk: &Desk) -> Result<BTreeMap<(Name, PlateText), Standing>, Response> {
-    let store = Arc::clone(&desk.store);
-    match tokio::task::spawn_blocking(move || read(&*store)).await {
-        Ok(Ok(entries)) => Ok(entries),
-        Ok(Err(error)) => Err(unusable(&error)),
-        Err(_) => Err(failure(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug: the request panicked", Some("the log says where"))),
-    }
+    desk.with_store(TOPIC, REFUSED, read).await
 }
 
 fn read(store: &dyn TopicStore) -> Result<BTreeMap<(Name, PlateText), Standing>, TransportError> {
     let mut entries: BTreeMap<Vec<u8>, Standing> = BTreeMap::new();
-    let mut batch = Batch::default();
     for partition in partitions_of(store, TOPIC)? {
-        let mut reader = store.reader(TOPIC, partition, 0)?;
-        loop {
-            batch.clear();
-            let position = reader.read(1 << 20, &mut batch)?;
-            for record in &batch.records {
-                let entry = batch.value(record).and_then(|value| Format::of(value).decode::<HotlistEntry>(value).ok());
-                let own = |entry: &HotlistEntry| format!("{}/{}", entry.list, entry.plate).into_bytes();
-                let key =
-                    if batch.key(record).is_empty() { entry.as_ref().map(own).unwrap_or_default() } else { batch.key(record).to_vec() };
-                match entry.filter(|entry| !entry.deleted) {
-                    Some(entry) => _ = entries.insert(key.clone(), Standing { entry, partition, key }),
-                    None => _ = entries.remove(&key),
-                }
+        visit(store, TOPIC, partition, 0, |batch, record| {
+            let entry = batch.value(record).and_then(|value| Format::of(value).decode::<HotlistEntry>(value).ok());
+            let own = || entry.as_ref().map(own_key).unwrap_or_default();
+            let key = if batch.key(record).is_empty() { own() } else { batch.key(record).to_vec() };
+            match entry.filter(|entry| !entry.deleted) {
+                Some(entry) => _ = entries.insert(key.clone(), Standing { entry, partition, key }),
+                None => _ = entries.remove(&key),
             }
-            match position {
-                Position::CaughtUp | Position::End => break,
-                Position::More if batch.records.is_empty() => std::thread::sleep(std::time::Duration::from_millis(1)),
-                Position::More => {}
-            }
-        }
+            ControlFlow::Continue(())
+        })?;
     }
     Ok(entries.into_values().map(|standing| ((standing.entry.list, standing.entry.plate), standing)).collect())
 }
 
+/// The key of an entry that brings none.
+fn own_key(entry: &HotlistEntry) -> Vec<u8> {
+    format!("{}/{}", entry.list, entry.plate).into_bytes()
+}
+
 /// Writes an entry where the one before it of its list and plate lies, so that their order is kept.
 async fn put(desk: &Desk, entry: HotlistEntry, before: Option<Standing>, status: StatusCode, said: String) -> Response {
-    let (store, row) = (Arc::clone(&desk.store), entry.clone());
-    let written = tokio::task::spawn_blocking(move || {
-        let partitions = partitions_of(&*store, TOPIC)?;
-        let spread = Id::of(TOPIC).with(row.list.as_str().as_bytes()).with(row.plate.to_string().as_bytes()).finish().0;
-        let place = usize::try_from(spread % partitions.len().max(1) as u64).unwrap_or(0);
-        let (partition, key) = before.map_or_else(
-            || (partitions.get(place).copied().unwrap_or(0), format!("{}/{}", row.list, row.plate).into_bytes()),
-            |before| (before.partition, before.key),
-        );
+    let row = entry.clone();
+    let written = desk.with_store(TOPIC, REFUSED, move |store| {
+        let (partition, key) = match before {
+            Some(before) => (before.partition, before.key),
+            None => {
+                let partitions = partitions_of(store, TOPIC)?;
+                let spread = Id::of(TOPIC).with(row.list.as_str().as_bytes()).with(row.plate.to_string().as_bytes()).finish().0;
+                let place = usize::try_from(spread % partitions.len().max(1) as u64).unwrap_or(0);
+                (partitions.get(place).copied().unwrap_or(0), own_key(&row))
+            }
+        };
         let mut value = Vec::new();
         Format::Json.encode(&row, &mut value);
         store.append(TOPIC, &[NewRecord { partition, arrival_ms: None, key: &key, value: Some(&value) }])
     });
     match written.await {
-        Ok(Ok(())) => told(status, said, &json!(entry)),
-        Ok(Err(error)) => unusable(&error),
-        Err(_) => failure(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug: the request panicked", Some("the log says where")),
+        Ok(()) => tell(status, said, &json!(entry)),
+        Err(response) => response,
     }
-}
-
-fn unusable(error: &TransportError) -> Response {
-    tracing::error!(%error, topic = TOPIC, "the lists cannot be used");
-    failure(StatusCode::SERVICE_UNAVAILABLE, "the lists cannot be used now", Some("ask again; the server's log says why"))
-}
-
-fn told(status: StatusCode, said: String, answer: &serde_json::Value) -> Response {
-    let mut response = (status, Json(answer)).into_response();
-    response.extensions_mut().insert(Told(said));
-    response
 }

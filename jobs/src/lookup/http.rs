@@ -9,7 +9,7 @@ use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
 use engine::access::Grant;
 use engine::server::{Told, failure};
-use engine::transport::TopicStore;
+use engine::transport::{TopicStore, TransportError};
 use engine::view::{View, ViewError};
 use rusqlite::Connection;
 use schemas::{Id, Name, PlateText, Status};
@@ -62,9 +62,31 @@ impl Desk {
         match tokio::task::spawn_blocking(move || desk.view.ask(|connection| question(connection, &desk.sight))).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(unavailable(&error)),
-            Err(_) => Err(failure(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug: the question panicked", Some("the log says where"))),
+            Err(_) => Err(panicked()),
         }
     }
+
+    /// Does something with a topic of the store, beside the thread that serves; `refused` is the answer where that cannot be done now.
+    pub(super) async fn with_store<R: Send + 'static>(
+        &self,
+        topic: &'static str,
+        refused: &'static str,
+        work: impl FnOnce(&dyn TopicStore) -> Result<R, TransportError> + Send + 'static,
+    ) -> Result<R, Response> {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || work(&*store)).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => {
+                tracing::error!(%error, topic, "a topic cannot be used");
+                Err(failure(StatusCode::SERVICE_UNAVAILABLE, refused, Some("ask again; the server's log says why")))
+            }
+            Err(_) => Err(panicked()),
+        }
+    }
+}
+
+fn panicked() -> Response {
+    failure(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug: the request panicked", Some("the server's log says where"))
 }
 
 fn unavailable(error: &ViewError) -> Response {
@@ -120,7 +142,7 @@ async fn list_journeys(
     match answer {
         Ok((journeys, more)) => {
             let told = format!("plate {plate}, {} journeys", journeys.len());
-            tell(told, json!({"plate": plate, "journeys": journeys, "more": more, "behind_ms": desk.view.behind_ms()}))
+            tell(StatusCode::OK, told, &json!({"plate": plate, "journeys": journeys, "more": more, "behind_ms": desk.view.behind_ms()}))
         }
         Err(response) => response,
     }
@@ -184,7 +206,7 @@ async fn list_alerts(State(desk): State<Desk>, Extension(grant): Extension<Grant
         Ok(page) => {
             let next = page.next.map(|cursor| cursor.to_string());
             let told = format!("{} alerts", page.alerts.len());
-            tell(told, json!({"alerts": page.alerts, "next": next, "behind_ms": desk.view.behind_ms()}))
+            tell(StatusCode::OK, told, &json!({"alerts": page.alerts, "next": next, "behind_ms": desk.view.behind_ms()}))
         }
         Err(response) => response,
     }
@@ -223,14 +245,16 @@ pub(super) fn no_such_alert() -> Response {
 
 async fn list_cameras(State(desk): State<Desk>, Extension(grant): Extension<Grant>, Query(_): Query<Purpose>) -> Response {
     match desk.ask(move |connection, sight| cameras::list(connection, sight, &grant)).await {
-        Ok(cameras) => tell(format!("{} cameras", cameras.len()), json!({"cameras": cameras, "behind_ms": desk.view.behind_ms()})),
+        Ok(cameras) => {
+            tell(StatusCode::OK, format!("{} cameras", cameras.len()), &json!({"cameras": cameras, "behind_ms": desk.view.behind_ms()}))
+        }
         Err(response) => response,
     }
 }
 
 /// An answer, and what the audit log is told of it.
-fn tell(told: String, answer: Value) -> Response {
-    let mut response = Json(answer).into_response();
+pub(super) fn tell(status: StatusCode, told: String, answer: &Value) -> Response {
+    let mut response = (status, Json(answer)).into_response();
     response.extensions_mut().insert(Told(told));
     response
 }

@@ -2,15 +2,15 @@
 //! else, learns of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
-use axum::{Extension, Json};
+use axum::response::Response;
 use engine::access::Grant;
-use engine::server::{Told, failure};
+use engine::server::failure;
 use engine::transport::{NewRecord, TopicStore, TransportError};
+use engine::wall_ms;
 use schemas::wire::{Format, Record};
 use schemas::{Acknowledgement, Decision, Id, Review, ReviewReason, Status};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::alerts::{self, Standing};
-use super::http::{BadRequest, Desk, bad, no_such_alert};
+use super::http::{BadRequest, Desk, bad, no_such_alert, tell};
 use super::tables::{ACKNOWLEDGEMENTS, REVIEWS};
 
 /// A decision, as it is asked for.
@@ -75,7 +75,7 @@ pub(super) async fn acknowledge(
         // The first counts; who comes second is told who sees to it.
         return answer(StatusCode::OK, "acknowledged before", &acknowledged);
     }
-    let record = Acknowledgement { alert, revision: standing.revision, who: grant.name, at_ms: now_ms() };
+    let record = Acknowledgement { alert, revision: standing.revision, who: grant.name, at_ms: wall_ms() };
     publish(&desk, ACKNOWLEDGEMENTS, alert, record).await
 }
 
@@ -97,20 +97,17 @@ async fn standing(desk: &Desk, grant: &Grant, id: &str, seen: Option<u32>) -> Re
 
 /// Writes a record to its topic, which is made if it is not there; it is safe when this returns.
 async fn publish<T: Record + Send + 'static>(desk: &Desk, topic: &'static str, alert: Id, record: T) -> Response {
-    let (store, mut value) = (std::sync::Arc::clone(&desk.store), Vec::new());
+    let mut value = Vec::new();
     Format::Json.encode(&record, &mut value);
-    let written = tokio::task::spawn_blocking(move || append(&*store, topic, alert, &value).map(|()| value)).await;
-    match written {
-        Ok(Ok(value)) => {
+    let written =
+        desk.with_store(topic, "this cannot be written down now", move |store| append(store, topic, alert, &value).map(|()| value));
+    match written.await {
+        Ok(value) => {
             let value: Value = serde_json::from_slice(&value).unwrap_or_default();
             let said = ["decision", "reason"].map(|field| value[field].as_str().unwrap_or_default()).join(" ");
             answer(StatusCode::CREATED, said.trim(), &value)
         }
-        Ok(Err(error)) => {
-            tracing::error!(%error, topic, "a record cannot be written");
-            failure(StatusCode::SERVICE_UNAVAILABLE, "this cannot be written down now", Some("ask again; the server's log says why"))
-        }
-        Err(_) => failure(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug: the request panicked", Some("the server's log says where")),
+        Err(response) => response,
     }
 }
 
@@ -135,10 +132,8 @@ pub(super) fn partitions_of(store: &dyn TopicStore, topic: &str) -> Result<Vec<u
 }
 
 fn answer(status: StatusCode, said: &str, record: &Value) -> Response {
-    let mut response = (status, Json(record)).into_response();
     let said = if said.is_empty() { String::new() } else { format!("{said}, ") };
-    response.extensions_mut().insert(Told(format!("{said}revision {}", record["revision"])));
-    response
+    tell(status, format!("{said}revision {}", record["revision"]), record)
 }
 
 fn read<T: DeserializeOwned>(body: &str) -> Result<T, BadRequest> {
@@ -149,12 +144,7 @@ fn read<T: DeserializeOwned>(body: &str) -> Result<T, BadRequest> {
 /// The wall clock, but later at every asking: of two decisions of one millisecond nobody could tell which is the newer.
 fn later_ms() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    let now_ms = now_ms();
+    let now_ms = wall_ms();
     let last_ms = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last_ms| Some(now_ms.max(last_ms + 1)));
     last_ms.map_or(now_ms, |last_ms| now_ms.max(last_ms + 1))
-}
-
-/// The wall clock, milliseconds since the epoch.
-pub(super) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

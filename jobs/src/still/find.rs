@@ -3,12 +3,12 @@
 //! A camera's records lie in one partition, in order of time, with those of other cameras between them. So an offset is halved
 //! upon: whichever record of the camera comes after it is before the time or is not.
 
-use engine::transport::{Batch, Position, TopicStore, TransportError};
+use std::ops::ControlFlow;
+
+use engine::transport::{TopicStore, TransportError, visit};
 use schemas::wire::{Format, Record};
 use schemas::{Frame, Name, Observation};
 
-/// Bytes read at a time.
-const READ_BYTES: usize = 1 << 20;
 /// When so few records are left, they are read rather than halved upon.
 const FEW: u64 = 256;
 
@@ -131,21 +131,8 @@ fn scan<T: Record>(
     from: u64,
     mut take: impl FnMut(u64, T) -> bool,
 ) -> Result<(), TransportError> {
-    let mut reader = store.reader(topic, partition, from)?;
-    let mut batch = Batch::default();
-    loop {
-        batch.clear();
-        let position = reader.read(READ_BYTES, &mut batch)?;
-        for record in &batch.records {
-            let Some(value) = batch.value(record) else { continue };
-            if let Ok(read) = Format::of(value).decode::<T>(value)
-                && !take(record.offset, read)
-            {
-                return Ok(());
-            }
-        }
-        if position != Position::More {
-            return Ok(());
-        }
-    }
+    visit(store, topic, partition, from, |batch, record| {
+        let read = batch.value(record).and_then(|value| Format::of(value).decode::<T>(value).ok());
+        if read.is_none_or(|read| take(record.offset, read)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
 }
