@@ -5,8 +5,8 @@ mod running;
 
 use std::path::Path;
 
-use engine::transport::TopicStore as _;
 use engine::transport::local::LocalTransport;
+use engine::transport::{NewRecord, TopicStore as _};
 use running::{Running, giaolo, text, token};
 use serde_json::{Value, json};
 
@@ -58,6 +58,10 @@ fn a_plate_is_looked_for_once_a_second_person_approves() {
     assert_eq!(server.ask("POST", &approve, Some(&binh)).0, 404, "it is done once");
     let entries = listed(&server, &an);
     assert_eq!((entries.len(), &entries[0]["list"], &entries[0]["priority"]), (1, &json!("stolen"), &json!(90)));
+    // A record that cannot be read takes nothing off the list.
+    let store = LocalTransport::open(folder.join("city.db")).unwrap();
+    store.append("hotlist", &[NewRecord { key: b"stolen/88A12345", value: Some(b"no"), ..NewRecord::default() }]).unwrap();
+    assert_eq!(listed(&server, &an), entries);
     // Both names are in the audit log.
     let audit = giaolo(folder, &["audit", "list", "--json", "--state", "city.jobs.db"]);
     let rows: Vec<Value> = text(&audit).lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -141,7 +141,10 @@ fn read(store: &dyn TopicStore) -> Result<BTreeMap<(Name, PlateText), Standing>,
     let mut entries: BTreeMap<Vec<u8>, Standing> = BTreeMap::new();
     for partition in partitions_of(store, TOPIC)? {
         visit(store, TOPIC, partition, 0, |batch, record| {
-            let entry = batch.value(record).and_then(|value| Format::of(value).decode::<HotlistEntry>(value).ok());
+            // What cannot be read is refused by jobs too, and what stood before it stands.
+            let Ok(entry) = batch.value(record).map(|value| Format::of(value).decode::<HotlistEntry>(value)).transpose() else {
+                return ControlFlow::Continue(());
+            };
             let own = || entry.as_ref().map(own_key).unwrap_or_default();
             let key = if batch.key(record).is_empty() { own() } else { batch.key(record).to_vec() };
             match entry.filter(|entry| !entry.deleted) {
