@@ -250,8 +250,8 @@ impl Sight {
             Decoded::Refused(fault) => Outcome::Refused(fault),
             Decoded::Picture(image) => {
                 let whole = self.plates.as_ref().map(|_| image.picture(image.width(), image.height())).transpose();
-                let part = Part::of(&image, self.parameters.regions.get(&camera).copied(), self.detector.size());
-                match whole.and_then(|whole| Ok((part?, whole))) {
+                let region = self.parameters.regions.get(&camera).copied();
+                match whole.and_then(|whole| Ok((Part::of(&image, whole.as_ref(), region, self.detector.size())?, whole))) {
                     Ok((Some(part), whole)) => {
                         looks.push(Look { camera, told, part, whole, place: say.len() });
                         Outcome::Unwanted

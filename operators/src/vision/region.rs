@@ -14,17 +14,26 @@ pub(super) struct Part {
 
 impl Part {
     /// What lies in a region of a picture, or all of it where there is none, in the size that a detector asks for if it asks; `None`
-    /// where the region lies outside of the picture.
+    /// where the region lies outside of the picture. `whole` is the picture in its full size, where it has been converted already.
     ///
     /// # Errors
     /// The picture cannot be converted.
-    pub(super) fn of(image: &Image<'_>, region: Option<PixelBox>, size: Option<(u32, u32)>) -> Result<Option<Self>, VisionError> {
+    pub(super) fn of(
+        image: &Image<'_>,
+        whole: Option<&Picture>,
+        region: Option<PixelBox>,
+        size: Option<(u32, u32)>,
+    ) -> Result<Option<Self>, VisionError> {
         let full = (image.width(), image.height());
         let Some(region) = region else {
             let (width, height) = size.unwrap_or(full);
             return Ok(Some(Self { picture: image.picture(width, height)?, corner: [0, 0] }));
         };
-        let Some(part) = image.picture(full.0, full.1)?.cut(region) else { return Ok(None) };
+        let part = match whole {
+            Some(whole) => whole.cut(region),
+            None => image.picture(full.0, full.1)?.cut(region),
+        };
+        let Some(part) = part else { return Ok(None) };
         let shows = (part.width(), part.height());
         let scaled = match size {
             Some((width, height)) => part.resized(width, height).map(|picture| picture.showing(shows.0, shows.1)),
