@@ -26,10 +26,13 @@ demo-video: install
 	target/release/make_film --seed 2 --cameras 4 --seconds 90 --out target/demo-video
 	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo --film target/demo-video --local results/demo-video.db
 
-# With Kafka's jars in place, and what plays cameras, a live test that cannot run is a failure; without them it is skipped. In one
+# Where Debian puts the databases that live tests start.
+DATABASE = ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+
+# With Kafka's jars in place, what plays cameras, and PostgreSQL, a live test that cannot run is a failure; without them it is skipped. In one
 # command, so that all crates agree on the features of what they build on and it is compiled once.
 test: install kafka
-	REQUIRE_LIVE=$$(test -e target/kafka/fetched && $(CAMERAS) && echo 1) cargo test --locked --workspace --features giaolo-city/train
+	REQUIRE_LIVE=$$(test -e target/kafka/fetched && $(CAMERAS) && $(DATABASE) && echo 1) cargo test --locked --workspace --features giaolo-city/train
 
 soak: install kafka
 	cargo test --locked -p giaolo-engine --lib simulation::soak -- --ignored --nocapture

@@ -48,7 +48,7 @@ fn main() {
     let now_ms = u64::try_from(std::time::UNIX_EPOCH.elapsed().expect("a clock").as_millis()).expect("this century");
     let day = Arc::new(Day { journeys, began_ms: now_ms - DAY_MS });
     let (routes, following) =
-        lookup::begin(&folder.path().join("view.db"), Arc::clone(&day) as _, Some(&city()), Retention::default()).expect("a view");
+        lookup::begin(&folder.path().join("view.db").into(), Arc::clone(&day) as _, Some(&city()), Retention::default()).expect("a view");
 
     let state = folder.path().join("jobs.db");
     let scopes = Scopes::Of(vec![CENTRES[0].to_owned()]);

@@ -31,6 +31,7 @@ mod passages;
 mod perceive;
 mod plan;
 pub mod plates;
+pub mod postgres;
 mod random;
 mod recording;
 pub mod records;

@@ -2,23 +2,15 @@
 //!
 //! Taking the file over raises its generation; a predecessor that still runs finds itself replaced at its next change.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use super::sql::{Shape, SqlError, TABLES};
 
 /// How long another program's transaction is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What every such file holds.
-const TABLES: &str = "
-    CREATE TABLE positions (
-        topic TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL, PRIMARY KEY (topic, partition)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE owner (generation INTEGER NOT NULL) STRICT;
-    INSERT INTO owner VALUES (0);
-";
 
 /// A state file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +45,13 @@ pub enum FileError {
     },
     /// It cannot be read or written now.
     #[error("the state file cannot be used: {0}")]
-    State(#[from] rusqlite::Error),
+    State(#[from] SqlError),
+}
+
+impl From<rusqlite::Error> for FileError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::State(error.into())
+    }
 }
 
 impl FileError {
@@ -74,19 +72,6 @@ impl FileError {
     }
 }
 
-/// What tells one kind of state file from another.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    /// Marks the file: four letters.
-    pub(crate) application: i32,
-    /// Version of the tables.
-    pub(crate) version: i32,
-    /// The tables, beside positions and owner.
-    pub(crate) tables: &'static str,
-    /// What survives the death of the machine: `FULL` is everything; with `NORMAL` the last changes, positions included, may not.
-    pub(crate) synchronous: &'static str,
-}
-
 /// A state file.
 pub(crate) struct StateFile {
     connection: Connection,
@@ -103,7 +88,7 @@ impl StateFile {
         file.generation = Some(file.change(|transaction| {
             transaction.execute("UPDATE owner SET generation = generation + 1", [])?;
             transaction.execute_batch(also)?;
-            transaction.query_one("SELECT generation FROM owner", [], |row| row.get(0))
+            Ok(transaction.query_one("SELECT generation FROM owner", [], |row| row.get(0))?)
         })?);
         Ok(file)
     }
@@ -147,7 +132,7 @@ impl StateFile {
     }
 
     /// Makes changes in one transaction, as long as the file is still ours.
-    pub(crate) fn change<T>(&mut self, changes: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, FileError> {
+    pub(crate) fn change<T>(&mut self, changes: impl FnOnce(&Transaction<'_>) -> Result<T, SqlError>) -> Result<T, FileError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(ours) = self.generation {
             let current: i64 = transaction.query_one("SELECT generation FROM owner", [], |row| row.get(0))?;
@@ -159,25 +144,6 @@ impl StateFile {
         transaction.commit()?;
         Ok(result)
     }
-
-    /// Where reading of a topic goes on, by partition.
-    pub(crate) fn positions(&self, topic: &str) -> Result<BTreeMap<u32, u64>, FileError> {
-        let mut statement = self.connection.prepare_cached("SELECT partition, next_offset FROM positions WHERE topic = ?1")?;
-        let rows = statement.query_map([topic], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Writes down how far a partition was read, in the transaction that holds what was read.
-    pub(crate) fn advance(transaction: &Transaction<'_>, topic: &str, partition: u32, next_offset: u64) -> rusqlite::Result<()> {
-        let position = "INSERT INTO positions VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset";
-        transaction.prepare_cached(position)?.execute(params![topic, partition, signed(next_offset)])?;
-        Ok(())
-    }
-}
-
-/// A moment or an offset as SQLite keeps it.
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Makes the file, for this user alone: what is in it is for nobody else.

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::place::{Keep, PlaceError};
 use super::{Committed, Refused, Tables, View, lock};
-use crate::following::{FileError, Found, Partitions, StateFile};
+use crate::following::{Found, Partitions, advance};
 use crate::time::wall_ms;
 use crate::transport::{Batch, TopicStore, TransportError};
 
@@ -38,8 +39,8 @@ impl Drop for Following {
 }
 
 impl Following {
-    pub(super) fn begin<T: Tables>(view: View, file: StateFile, tables: T, store: Arc<dyn TopicStore>) -> std::io::Result<Self> {
-        let mut keeper = Keeper { view: view.clone(), file, tables, store, topics: BTreeMap::new(), looked: None };
+    pub(super) fn begin<T: Tables>(view: View, keep: Keep, tables: T, store: Arc<dyn TopicStore>) -> std::io::Result<Self> {
+        let mut keeper = Keeper { view: view.clone(), keep, tables, store, topics: BTreeMap::new(), looked: None };
         let thread = std::thread::Builder::new().name("view".into()).spawn(move || keeper.run())?;
         Ok(Self { view, thread: Some(thread) })
     }
@@ -51,21 +52,21 @@ enum Fault {
     #[error("{0}")]
     Transport(#[from] TransportError),
     #[error("{0}")]
-    File(#[from] FileError),
+    Place(#[from] PlaceError),
 }
 
 impl Fault {
     fn passes(&self) -> bool {
         match self {
             Self::Transport(error) => error.retry,
-            Self::File(error) => error.passes(),
+            Self::Place(error) => error.passes(),
         }
     }
 }
 
 struct Keeper<T> {
     view: View,
-    file: StateFile,
+    keep: Keep,
     tables: T,
     store: Arc<dyn TopicStore>,
     /// The topics that are read.
@@ -83,7 +84,7 @@ impl<T: Tables> Keeper<T> {
             }
             let turn = self.read().and_then(|found| {
                 // One batch a turn, so that reading goes on meanwhile.
-                more_to_forget = more_to_forget && self.file.change(|transaction| self.tables.forget(transaction, wall_ms()))?;
+                more_to_forget = more_to_forget && self.keep.change(|transaction| self.tables.forget(transaction, wall_ms()))?;
                 Ok(found)
             });
             match turn {
@@ -92,6 +93,8 @@ impl<T: Tables> Keeper<T> {
                 Ok(_) => std::thread::sleep(LOOK_EVERY),
                 Err(fault) if fault.passes() => {
                     tracing::warn!(%fault, "the view cannot be kept up now");
+                    // Whether the last change was made is not known: the tables say how far they are.
+                    (self.topics, self.looked) = (BTreeMap::new(), None);
                     std::thread::sleep(AGAIN_AFTER);
                 }
                 Err(fault) => {
@@ -108,9 +111,9 @@ impl<T: Tables> Keeper<T> {
         self.look_for_topics()?;
         let mut found = Found::Nothing;
         for (topic, partitions) in &mut self.topics {
-            let (file, tables, view) = (&mut self.file, &self.tables, &self.view);
+            let (kept, tables, view) = (&mut self.keep, &self.tables, &self.view);
             let here = partitions.read(&*self.store, READ_BYTES, |partition, next_offset, batch| {
-                let (news, arrival_ms) = keep(file, tables, (topic, partition, next_offset), batch)?;
+                let (news, arrival_ms) = keep(kept, tables, (topic, partition, next_offset), batch)?;
                 lock(&view.0.behind).insert(topic.clone(), arrival_ms);
                 if news {
                     view.0.news.send_modify(|news| *news += 1);
@@ -135,7 +138,7 @@ impl<T: Tables> Keeper<T> {
         let there = self.store.topics()?;
         for topic in wanted {
             if !self.topics.contains_key(&topic) && there.iter().any(|summary| summary.name == topic) {
-                let partitions = Partitions::begin(&*self.store, &topic, self.file.positions(&topic)?)?;
+                let partitions = Partitions::begin(&*self.store, &topic, self.keep.positions(&topic)?)?;
                 self.topics.insert(topic, partitions);
             } else if !self.topics.contains_key(&topic) {
                 // There is nothing in it to be read.
@@ -148,13 +151,13 @@ impl<T: Tables> Keeper<T> {
 
 /// Takes a batch with its position; returns whether there is news in it, and when its last record arrived.
 fn keep<T: Tables>(
-    file: &mut StateFile,
+    kept: &mut Keep,
     tables: &T,
     (topic, partition, next_offset): (&str, u32, u64),
     batch: &Batch,
-) -> Result<(bool, u64), FileError> {
+) -> Result<(bool, u64), PlaceError> {
     let now_ms = wall_ms();
-    file.change(|transaction| {
+    kept.change(|transaction| {
         let (mut news, mut newest_ms) = (false, 0);
         for record in &batch.records {
             let (offset, arrival_ms) = (record.offset, record.arrival_ms.unwrap_or(now_ms));
@@ -166,7 +169,7 @@ fn keep<T: Tables>(
                 Err(Refused::State(error)) => return Err(error),
             }
         }
-        StateFile::advance(transaction, topic, partition, next_offset)?;
+        advance(transaction, topic, partition, next_offset)?;
         Ok((news, newest_ms))
     })
 }

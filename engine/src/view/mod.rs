@@ -1,5 +1,5 @@
-//! `view`: what committed topics say, kept in tables of one SQLite file so that it can be asked. What the tables are is told by
-//! who knows what the records mean.
+//! `view`: what committed topics say, kept in tables of one SQLite file or of a PostgreSQL database so that it can be asked. What
+//! the tables are is told by who knows what the records mean.
 //!
 //! ```text
 //! topics ─▶ follow ─▶ tables + positions ◀── ask: a snapshot, any number at once
@@ -10,33 +10,34 @@
 //! change: when the machine dies it may go back a few changes, positions and rows together, and reads them again.
 
 mod follow;
+mod place;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction};
 use tokio::sync::watch;
 
 pub use self::follow::Following;
-use crate::following::{FileError, Shape, StateFile};
+use self::place::{Keep, Session};
+pub use self::place::{Place, PlaceError};
+use crate::following::Shape;
+#[cfg(feature = "postgres")]
+pub use crate::following::{BadServer, PostgresError, Server};
+pub use crate::following::{Column, Row, Sql, SqlError, Value};
 use crate::time::wall_ms;
 use crate::transport::TopicStore;
 
 /// Connections for questions that are kept open; more are opened when more is asked at once.
 const IDLE_MOST: usize = 8;
-/// How long a question waits for a file that is locked.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the tables of a view are, and how records become rows of them.
 pub trait Tables: Send + Sync + 'static {
-    /// Four letters that mark the file.
+    /// Four letters that mark them.
     const APPLICATION: [u8; 4];
-    /// Version of the tables: a file of another is refused.
+    /// Version of the tables: those of another are refused.
     const VERSION: i32;
-    /// The tables, as SQL.
+    /// The tables, as SQL: see [`Sql`].
     const SQL: &'static str;
 
     /// The topics it is made of. One that is not there yet is waited for.
@@ -45,14 +46,14 @@ pub trait Tables: Send + Sync + 'static {
     /// Takes a record, in the transaction that holds its position; returns whether who waits for news is to look.
     ///
     /// # Errors
-    /// The record cannot be read, which is told and passed over; or the file cannot be written, and the record comes again.
-    fn take(&self, transaction: &Transaction<'_>, record: &Committed<'_>) -> Result<bool, Refused>;
+    /// The record cannot be read, which is told and passed over; or the tables cannot be changed, and the record comes again.
+    fn take(&self, transaction: &dyn Sql, record: &Committed<'_>) -> Result<bool, Refused>;
 
     /// Deletes some of what is too old, so little that nobody waits for it; returns whether there may be more.
     ///
     /// # Errors
-    /// The file cannot be written.
-    fn forget(&self, transaction: &Transaction<'_>, now_ms: u64) -> rusqlite::Result<bool>;
+    /// The tables cannot be changed.
+    fn forget(&self, transaction: &dyn Sql, now_ms: u64) -> Result<bool, SqlError>;
 }
 
 /// A record of a topic, and its place there.
@@ -76,9 +77,9 @@ pub enum Refused {
     /// It cannot be read; the reason does not quote it.
     #[error("{0}")]
     Unreadable(String),
-    /// The file cannot be written.
+    /// The tables cannot be changed.
     #[error("{0}")]
-    State(#[from] rusqlite::Error),
+    State(#[from] SqlError),
 }
 
 /// A view that can be asked. Clones are the same view.
@@ -86,8 +87,8 @@ pub enum Refused {
 pub struct View(Arc<Inner>);
 
 struct Inner {
-    path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    place: Place,
+    idle: Mutex<Vec<Session>>,
     news: watch::Sender<u64>,
     /// The topics of which there is more to be read, each with the arrival of what was read last; 0: nothing was.
     behind: Mutex<BTreeMap<String, u64>>,
@@ -102,59 +103,50 @@ pub enum ViewError {
     /// It is kept no longer.
     #[error("the view is kept no longer: {0}")]
     Fault(String),
-    /// Its file cannot be read.
+    /// Its tables cannot be read.
     #[error("the view cannot be read: {0}")]
-    State(#[from] rusqlite::Error),
+    State(#[from] SqlError),
 }
 
 impl View {
-    /// Opens a view in a file, making it if there is none, as its one owner, and follows the topics until what it returns beside
-    /// it is dropped.
+    /// Opens a view where its tables are, making them if there are none, as their one owner, and follows the topics until what it
+    /// returns beside it is dropped.
     ///
     /// # Errors
-    /// The file cannot be opened, or is someone else's.
-    pub fn begin<T: Tables>(path: &Path, tables: T, store: Arc<dyn TopicStore>) -> Result<(Self, Following), FileError> {
+    /// The file cannot be opened or the database not reached, or the tables are someone else's.
+    pub fn begin<T: Tables>(place: &Place, tables: T, store: Arc<dyn TopicStore>) -> Result<(Self, Following), PlaceError> {
         let shape = Shape { application: i32::from_be_bytes(T::APPLICATION), version: T::VERSION, tables: T::SQL, synchronous: "NORMAL" };
-        let file = StateFile::own(path, &shape, "")?;
-        // What was deleted is overwritten.
-        file.connection().pragma_update(None, "secure_delete", "ON")?;
+        let keep = Keep::own(place, &shape)?;
         let view = Self(Arc::new(Inner {
-            path: path.to_owned(),
+            place: place.clone(),
             idle: Mutex::default(),
             news: watch::Sender::new(0),
             behind: Mutex::new(tables.topics().into_iter().map(|topic| (topic, 0)).collect()),
             fault: Mutex::default(),
             over: AtomicBool::new(false),
         }));
-        let following =
-            Following::begin(view.clone(), file, tables, store).map_err(|source| FileError::Create { path: path.to_owned(), source })?;
+        let following = Following::begin(view.clone(), keep, tables, store).map_err(PlaceError::Thread)?;
         Ok((view, following))
     }
 
-    /// Answers a question from one snapshot.
+    /// Answers a question from one snapshot. Not to be called where waiting is not allowed.
     ///
     /// # Errors
-    /// The view is kept no longer, or its file cannot be read.
-    pub fn ask<R>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<R>) -> Result<R, ViewError> {
+    /// The view is kept no longer, or its tables cannot be read.
+    pub fn ask<R>(&self, question: impl FnOnce(&dyn Sql) -> Result<R, SqlError>) -> Result<R, ViewError> {
         if let Some(fault) = lock(&self.0.fault).clone() {
             return Err(ViewError::Fault(fault));
         }
-        let idle = lock(&self.0.idle).pop();
-        let mut connection = idle.map_or_else(|| self.open(), Ok)?;
-        let snapshot = connection.transaction()?;
-        let answer = question(&snapshot)?;
-        drop(snapshot);
+        let idle = || lock(&self.0.idle).pop();
+        // A server that was started anew has let go of all of them.
+        let alive = std::iter::from_fn(idle).find_map(|mut session| session.is_alive().then_some(session));
+        let mut session = alive.map_or_else(|| Session::open(&self.0.place), Ok)?;
+        let answer = session.ask(question)?;
         let mut idle = lock(&self.0.idle);
         if idle.len() < IDLE_MOST {
-            idle.push(connection);
+            idle.push(session);
         }
         Ok(answer)
-    }
-
-    fn open(&self) -> rusqlite::Result<Connection> {
-        let connection = Connection::open_with_flags(&self.0.path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.busy_timeout(PATIENCE)?;
-        Ok(connection)
     }
 
     /// Tells when there is news.

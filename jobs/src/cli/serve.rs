@@ -10,6 +10,7 @@ use clap::Args;
 use engine::Settings;
 use engine::cluster::Follower;
 use engine::server::{Config, Door, Pace, Server, Tls, listen};
+use engine::view::Place;
 
 use super::processes::Processes;
 use super::remote::DEFAULT_ADDRESS;
@@ -77,10 +78,16 @@ pub(super) struct Serve {
     /// The server's name; of two servers of one name on one store the younger takes over
     #[arg(long, value_name = "NAME", default_value = "giaolo")]
     name: String,
-    /// The file from which look-ups are answered; it is made anew if there is none [default: beside the store in one file, else
-    /// giaolo-view.db]
-    #[arg(long, value_name = "FILE")]
+    /// From where look-ups are answered: a file, or postgresql://USER@HOST/DATABASE; made anew if it is empty [default: beside the
+    /// store in one file, else giaolo-view.db]
+    #[arg(long, value_name = "FILE|URL", env = "GIAOLO_VIEW", hide_env_values = true)]
     view: Option<PathBuf>,
+    /// The file that holds the password for that database; without it PGPASSWORD does, if it is set
+    #[arg(long, value_name = "FILE")]
+    view_password: Option<PathBuf>,
+    /// The authority of that database's certificate, PEM; needed unless it is on this machine
+    #[arg(long, value_name = "FILE")]
+    view_ca: Option<PathBuf>,
     /// How long journeys and sightings on which no alert rests can be looked up, days
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_650))]
     keep_days: u64,
@@ -112,7 +119,7 @@ impl Serve {
             stop: job::stop_on_signals()?,
         };
         let server = Server::open(config, Arc::new(host)).map_err(super::store::explain)?;
-        let view = self.view.clone().unwrap_or_else(|| self.store.beside("view"));
+        let view = self.place()?;
         let retention = Retention { kept_ms: self.keep_days * 86_400_000 };
         let (routes, following) = lookup::begin(&view, store, city.as_deref(), retention).map_err(|error| {
             let hint = error.hint().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
@@ -131,6 +138,29 @@ impl Serve {
         drop(bound);
         outcome.map_err(job::explain_failure)?;
         Ok(Outcome::Well)
+    }
+
+    /// Where the tables are from which look-ups are answered.
+    fn place(&self) -> anyhow::Result<Place> {
+        let url = self.view.as_ref().and_then(|view| view.to_str()).filter(|view| view.contains("://"));
+        let Some(url) = url else {
+            return Ok(self.view.clone().unwrap_or_else(|| self.store.beside("view")).into());
+        };
+        #[cfg(not(feature = "postgres"))]
+        return Err(anyhow!("{url} cannot be used: this program was built without the feature postgres"));
+        #[cfg(feature = "postgres")]
+        {
+            let password = match &self.view_password {
+                Some(file) => Some(std::fs::read_to_string(file).map_err(|error| anyhow!("{} cannot be read: {error}", file.display()))?),
+                None => std::env::var("PGPASSWORD").ok(),
+            };
+            let password = password.as_deref().map(|password| password.trim_end_matches(['\r', '\n']));
+            let server = engine::view::Server::read(url, password, self.view_ca.as_deref());
+            server.map(Place::Postgres).map_err(|error| {
+                let option = if matches!(error, engine::view::BadServer::NoAuthority) { ", with --view-ca FILE" } else { "" };
+                anyhow!("{error} (hint: {}{option})", error.hint())
+            })
+        }
     }
 
     fn door(&self) -> anyhow::Result<Door> {

@@ -1,8 +1,8 @@
 //! Alerts: a page of them, newest first; one with what it rests on; those that changed since.
 
 use engine::access::{Grant, Scopes};
-use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use engine::values;
+use engine::view::{Row, Sql, SqlError, Value as Bound};
 use schemas::{Alert, Id, Name, Revised, Status};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -77,62 +77,71 @@ const COLUMNS: &str = "id, at_ms, row, told_ms, changed_ms, (SELECT row FROM rev
     (SELECT row FROM acknowledgements WHERE alert = alerts.id)";
 const WIDTH: usize = 7;
 
-fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
-    let ms = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+fn found(row: &Row) -> Result<Found, SqlError> {
     Ok(Found {
         id: row.get(0)?,
         at_ms: row.get(1)?,
-        alert: parsed(row, 2)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
-        told_ms: ms(3)?,
-        changed_ms: ms(4)?,
+        alert: parsed(row, 2)?.ok_or(SqlError::Column(2))?,
+        told_ms: row.get(3)?,
+        changed_ms: row.get(4)?,
         review: parsed(row, 5)?,
         acknowledged: parsed(row, 6)?,
     })
 }
 
 /// A column that holds JSON, if it holds any.
-pub(super) fn parsed<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+pub(super) fn parsed<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<T>, SqlError> {
     let text: Option<String> = row.get(column)?;
-    let parse = |text: String| serde_json::from_str(&text);
-    let conversion = |error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error));
-    text.map(parse).transpose().map_err(conversion)
+    text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| SqlError::Column(column))
 }
 
-/// The centres that a grant is bound to, as a list SQL can read; none: all.
-fn bound(grant: &Grant) -> Option<String> {
-    match &grant.scopes {
-        Scopes::All => None,
-        Scopes::Of(centres) => Some(json!(centres).to_string()),
+/// Conditions that all hold, and what is bound to their placeholders.
+struct Conditions {
+    sql: String,
+    values: Vec<Bound>,
+}
+
+impl Conditions {
+    /// One more; a `?` in it is bound to the next of these values.
+    fn and(&mut self, condition: &str, values: &[Bound]) {
+        self.sql.push_str(" AND ");
+        let mut parts = condition.split('?');
+        self.sql.push_str(parts.next().unwrap_or_default());
+        for (part, value) in parts.zip(values) {
+            self.values.push(value.clone());
+            self.sql.push_str(&format!("?{}{part}", self.values.len()));
+        }
+    }
+
+    /// Only what is of the centres that a grant is bound to, which `?` stands for in the condition.
+    fn bound(&mut self, grant: &Grant, condition: &str) {
+        let Scopes::Of(centres) = &grant.scopes else { return };
+        // None of no centre: a list may not be empty.
+        let centres: Vec<Bound> = if centres.is_empty() { vec![Bound::Null] } else { centres.iter().map(|c| c.as_str().into()).collect() };
+        self.and(&condition.replace('?', &vec!["?"; centres.len()].join(", ")), &centres);
     }
 }
 
 /// Which alerts, newest first.
-pub(super) fn list(connection: &Connection, sight: &Sight, grant: &Grant, wanted: &Wanted) -> rusqlite::Result<Page> {
-    let mut sql = format!("SELECT {COLUMNS} FROM alerts WHERE at_ms >= ?");
-    let mut values: Vec<Sql> = vec![signed(wanted.from_ms).into()];
-    let mut only = |condition: &str, more: &[Sql]| {
-        sql.push_str(" AND ");
-        sql.push_str(condition);
-        values.extend_from_slice(more);
-    };
+pub(super) fn list(sql: &dyn Sql, sight: &Sight, grant: &Grant, wanted: &Wanted) -> Result<Page, SqlError> {
+    let mut only =
+        Conditions { sql: format!("SELECT {COLUMNS} FROM alerts WHERE at_ms >= ?1"), values: vec![signed(wanted.from_ms).into()] };
     if let Some(until_ms) = wanted.until_ms {
-        only("at_ms <= ?", &[signed(until_ms).into()]);
+        only.and("at_ms <= ?", values![signed(until_ms)]);
     }
-    if let Some(centres) = bound(grant) {
-        only("centre IN (SELECT value FROM json_each(?))", &[centres.into()]);
-    }
+    only.bound(grant, "centre IN (?)");
     if let Some(centre) = &wanted.centre {
-        only("centre = ?", &[centre.clone().into()]);
+        only.and("centre = ?", values![centre.as_str()]);
     }
     if let Some(rule) = &wanted.rule {
-        only("rule = ?", &[rule.clone().into()]);
+        only.and("rule = ?", values![rule.as_str()]);
     }
     if let Some(status) = wanted.status {
-        only("status = ?", &[status.to_owned().into()]);
+        only.and("status = ?", values![status]);
     }
     match wanted.review {
-        Some("none") => only("id NOT IN (SELECT alert FROM reviews)", &[]),
-        Some(decision) => only("id IN (SELECT alert FROM reviews WHERE decision = ?)", &[decision.to_owned().into()]),
+        Some("none") => only.and("id NOT IN (SELECT alert FROM reviews)", &[]),
+        Some(decision) => only.and("id IN (SELECT alert FROM reviews WHERE decision = ?)", values![decision]),
         None => {}
     }
     if let Some(camera) = wanted.camera {
@@ -140,15 +149,15 @@ pub(super) fn list(connection: &Connection, sight: &Sight, grant: &Grant, wanted
         if !sight.shows(grant, camera) {
             return Ok(Page { alerts: Vec::new(), next: None });
         }
-        only("id IN (SELECT alert FROM alert_cameras WHERE camera = ?)", &[camera.to_string().into()]);
+        only.and("id IN (SELECT alert FROM alert_cameras WHERE camera = ?)", values![camera.as_str()]);
     }
     if let Some(cursor) = wanted.cursor {
-        only("(at_ms, id) < (?, ?)", &[cursor.at_ms.into(), cursor.id.into()]);
+        only.and("(at_ms, id) < (?, ?)", values![cursor.at_ms, cursor.id]);
     }
-    sql.push_str(" ORDER BY at_ms DESC, id DESC LIMIT ?");
-    values.push((i64::from(wanted.limit) + 1).into());
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query_map(params_from_iter(values), found)?.collect::<Result<Vec<_>, _>>()?;
+    let Conditions { sql: mut page, mut values } = only;
+    values.push((wanted.limit + 1).into());
+    page.push_str(&format!(" ORDER BY at_ms DESC, id DESC LIMIT ?{}", values.len()));
+    let mut rows = sql.query(&page, &values)?.iter().map(found).collect::<Result<Vec<_>, _>>()?;
     let more = rows.len() > wanted.limit as usize;
     rows.truncate(wanted.limit as usize);
     let next = rows.last().filter(|_| more).map(|last| Cursor { at_ms: last.at_ms, id: last.id });
@@ -156,12 +165,11 @@ pub(super) fn list(connection: &Connection, sight: &Sight, grant: &Grant, wanted
 }
 
 /// One alert, with where its evidence was seen and where its record lies; `None`: there is none that may be shown.
-pub(super) fn one(connection: &Connection, sight: &Sight, grant: &Grant, id: Id) -> rusqlite::Result<Option<Value>> {
-    let sql = format!("SELECT {COLUMNS}, partition, offset FROM alerts WHERE id = ?1");
-    let row = |row: &Row<'_>| Ok((found(row)?, row.get::<_, u32>(WIDTH)?, row.get::<_, i64>(WIDTH + 1)?));
-    let Some((found, partition, offset)) = connection.prepare_cached(&sql)?.query_row([key(id)], row).optional()? else {
+pub(super) fn one(sql: &dyn Sql, sight: &Sight, grant: &Grant, id: Id) -> Result<Option<Value>, SqlError> {
+    let Some(row) = sql.first(&format!(r#"SELECT {COLUMNS}, partition, "offset" FROM alerts WHERE id = ?1"#), values![key(id)])? else {
         return Ok(None);
     };
+    let (found, partition, offset) = (found(&row)?, row.get::<u32>(WIDTH)?, row.get::<i64>(WIDTH + 1)?);
     if !grant.sees(found.alert.row.centre.as_str()) {
         return Ok(None);
     }
@@ -169,7 +177,7 @@ pub(super) fn one(connection: &Connection, sight: &Sight, grant: &Grant, id: Id)
     answer["record"] = json!({"topic": ALERTS, "partition": partition, "offset": offset});
     let mut evidence = Vec::new();
     for one in found.alert.row.evidence.iter().filter(|one| sight.shows(grant, one.camera)) {
-        let span = one.sighting.map(|sighting| span(connection, sighting)).transpose()?.flatten();
+        let span = one.sighting.map(|sighting| span(sql, sighting)).transpose()?.flatten();
         evidence.push(json!({
             "sighting": one.sighting, "camera": one.camera, "centre": sight.centre(one.camera), "at_ms": one.at_ms,
             "from_ms": span.map(|(from, _)| from), "until_ms": span.map(|(_, until)| until),
@@ -187,18 +195,17 @@ pub(super) struct Standing {
 }
 
 /// How an alert stands; `None`: there is none that may be seen.
-pub(super) fn standing(connection: &Connection, grant: &Grant, id: Id) -> rusqlite::Result<Option<Standing>> {
-    let sql = format!("SELECT {COLUMNS} FROM alerts WHERE id = ?1");
-    let found = connection.prepare_cached(&sql)?.query_row([key(id)], found).optional()?;
+pub(super) fn standing(sql: &dyn Sql, grant: &Grant, id: Id) -> Result<Option<Standing>, SqlError> {
+    let row = sql.first(&format!("SELECT {COLUMNS} FROM alerts WHERE id = ?1"), values![key(id)])?;
+    let found = row.as_ref().map(found).transpose()?;
     let seen = found.filter(|found| grant.sees(found.alert.row.centre.as_str()));
     Ok(seen.map(|Found { alert: Revised { revision, status, .. }, acknowledged, .. }| Standing { revision, status, acknowledged }))
 }
 
 /// When a sighting began and ended.
-pub(super) fn span(connection: &Connection, sighting: Id) -> rusqlite::Result<Option<(u64, u64)>> {
-    let ms = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-    let mut statement = connection.prepare_cached("SELECT from_ms, until_ms FROM sightings WHERE id = ?1")?;
-    statement.query_row([key(sighting)], |row| Ok((ms(row, 0)?, ms(row, 1)?))).optional()
+pub(super) fn span(sql: &dyn Sql, sighting: Id) -> Result<Option<(u64, u64)>, SqlError> {
+    let row = sql.first("SELECT from_ms, until_ms FROM sightings WHERE id = ?1", values![key(sighting)])?;
+    row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
 }
 
 /// An alert as a grant may see it. Of an alert that rests on cameras of other centres too, what these saw is left out, and the
@@ -227,26 +234,26 @@ pub(super) enum News {
 }
 
 /// The number of the last change, and what numbers them: another view counts anew.
-pub(super) fn last_change(connection: &Connection) -> rusqlite::Result<(String, i64)> {
-    connection.prepare_cached("SELECT instance, change FROM state")?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+pub(super) fn last_change(sql: &dyn Sql) -> Result<(String, i64), SqlError> {
+    let row = sql.first("SELECT instance, change FROM state", &[])?.ok_or(SqlError::Column(0))?;
+    Ok((row.get(0)?, row.get(1)?))
 }
 
 /// What changed after a change, oldest first, each with its number; at most so many.
-pub(super) fn changes(connection: &Connection, sight: &Sight, grant: &Grant, after: i64, most: u32) -> rusqlite::Result<Vec<(i64, News)>> {
-    let centres = bound(grant);
+pub(super) fn changes(sql: &dyn Sql, sight: &Sight, grant: &Grant, after: i64, most: u32) -> Result<Vec<(i64, News)>, SqlError> {
+    let mut only = Conditions { sql: format!("SELECT {COLUMNS}, change FROM alerts WHERE change > ?1"), values: vec![after.into()] };
     // Whoever was told of an alert is told when another centre gets it.
-    let sql = format!(
-        "SELECT {COLUMNS}, change FROM alerts WHERE change > ?1 AND (?2 IS NULL OR EXISTS (SELECT 1 FROM alert_centres
-            WHERE alert = alerts.id AND alert_centres.centre IN (SELECT value FROM json_each(?2)))) ORDER BY change LIMIT ?3"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![after, centres, most], |row| {
+    only.bound(grant, "EXISTS (SELECT 1 FROM alert_centres WHERE alert = alerts.id AND alert_centres.centre IN (?))");
+    let Conditions { sql: page, mut values } = only;
+    values.push(most.into());
+    let rows = sql.query(&format!("{page} ORDER BY change LIMIT ?{}", values.len()), &values)?;
+    let news = |row: &Row| {
         let (found, change) = (found(row)?, row.get(WIDTH)?);
         let news = match grant.sees(found.alert.row.centre.as_str()) {
             true => News::Alert(shown(sight, grant, &found)),
             false => News::Elsewhere(found.alert.row.id),
         };
         Ok((change, news))
-    })?;
-    rows.collect()
+    };
+    rows.iter().map(news).collect()
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use engine::access::Grant;
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use engine::values;
+use engine::view::{Sql, SqlError};
 use schemas::{Alert, Name, Revised};
 use serde_json::{Value, json};
 
@@ -18,21 +19,17 @@ struct Known {
 }
 
 /// The cameras of the map, and those that were seen without being on it, by name.
-pub(super) fn list(connection: &Connection, sight: &Sight, grant: &Grant) -> rusqlite::Result<Vec<Value>> {
+pub(super) fn list(sql: &dyn Sql, sight: &Sight, grant: &Grant) -> Result<Vec<Value>, SqlError> {
     let mut cameras: BTreeMap<Name, Known> = sight.cameras().map(|(camera, _)| (camera, Known::default())).collect();
-    let ms = |row: &Row<'_>, column| row.get::<_, Option<i64>>(column).map(|ms| ms.map(i64::cast_unsigned));
-    let mut statement = connection.prepare_cached("SELECT camera, seen_ms, lag_ms, capture FROM cameras")?;
-    let rows = statement
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, Known { seen_ms: ms(row, 1)?, lag_ms: ms(row, 2)?, capture: row.get(3)? })))?;
-    for row in rows {
-        let (camera, known) = row?;
+    for row in sql.query("SELECT camera, seen_ms, lag_ms, capture FROM cameras", &[])? {
+        let (camera, known) = (row.get::<String>(0)?, Known { seen_ms: row.get(1)?, lag_ms: row.get(2)?, capture: row.get(3)? });
         if let Ok(camera) = camera.parse() {
             cameras.insert(camera, known);
         }
     }
     let mut shown = Vec::new();
     for (camera, known) in cameras.into_iter().filter(|(camera, _)| sight.shows(grant, *camera)) {
-        let silent = silent_since(connection, camera, known.seen_ms)?;
+        let silent = silent_since(sql, camera, known.seen_ms)?;
         let capture: Option<Value> = known.capture.and_then(|text| serde_json::from_str(&text).ok());
         shown.push(json!({
             "camera": camera, "centre": sight.centre(camera), "seen_ms": known.seen_ms, "lag_ms": known.lag_ms,
@@ -43,10 +40,10 @@ pub(super) fn list(connection: &Connection, sight: &Sight, grant: &Grant) -> rus
 }
 
 /// Since when a camera is silent: `camera_silent` says so, its silence has not ended, and nothing was seen by it since.
-fn silent_since(connection: &Connection, camera: Name, seen_ms: Option<u64>) -> rusqlite::Result<Option<u64>> {
+fn silent_since(sql: &dyn Sql, camera: Name, seen_ms: Option<u64>) -> Result<Option<u64>, SqlError> {
     let newest = "SELECT row FROM alert_cameras JOIN alerts ON id = alert
         WHERE camera = ?1 AND alert_cameras.rule = 'camera_silent' AND status <> 'withdrawn' ORDER BY alert_cameras.at_ms DESC LIMIT 1";
-    let text: Option<String> = connection.prepare_cached(newest)?.query_row([camera.as_str()], |row| row.get(0)).optional()?;
+    let text: Option<String> = sql.first(newest, values![camera.as_str()])?.map(|row| row.get(0)).transpose()?;
     let Some(alert) = text.and_then(|text| serde_json::from_str::<Revised<Alert>>(&text).ok()) else { return Ok(None) };
     let last_frame_ms = alert.row.evidence.first().map_or(alert.row.at_ms, |evidence| evidence.at_ms);
     // While it lasts the alert tells the limit; once the camera is back, how long it was.

@@ -64,7 +64,7 @@ pub(super) async fn follow(
     };
     // From before the place is read, so that no news falls between.
     let news = desk.view.news();
-    let (instance, last) = match desk.ask(|connection, _| alerts::last_change(connection)).await {
+    let (instance, last) = match desk.ask(|sql, _| alerts::last_change(sql)).await {
         Ok(place) => place,
         Err(response) => return response,
     };
@@ -102,8 +102,7 @@ impl Follower {
                 return None;
             }
             let (grant, told) = (self.grant.clone(), self.told);
-            let question = move |connection: &_, sight: &_| alerts::changes(connection, sight, &grant, told, READ_MOST);
-            let changes = self.desk.ask(question).await.ok()?;
+            let changes = self.desk.ask(move |sql, sight| alerts::changes(sql, sight, &grant, told, READ_MOST)).await.ok()?;
             for (change, news) in changes {
                 let (name, data) = match news {
                     News::Alert(alert) => ("alert", alert),

@@ -10,8 +10,7 @@ use axum::{Extension, Json, Router};
 use engine::access::Grant;
 use engine::server::{Told, failure};
 use engine::transport::{TopicStore, TransportError};
-use engine::view::{View, ViewError};
-use rusqlite::Connection;
+use engine::view::{Sql, SqlError, View, ViewError};
 use schemas::{Id, Name, PlateText, Status};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -56,10 +55,10 @@ impl Desk {
     /// Answers a question about the view, beside the thread that serves.
     pub(super) async fn ask<R: Send + 'static>(
         &self,
-        question: impl FnOnce(&Connection, &Sight) -> rusqlite::Result<R> + Send + 'static,
+        question: impl FnOnce(&dyn Sql, &Sight) -> Result<R, SqlError> + Send + 'static,
     ) -> Result<R, Response> {
         let desk = self.clone();
-        match tokio::task::spawn_blocking(move || desk.view.ask(|connection| question(connection, &desk.sight))).await {
+        match tokio::task::spawn_blocking(move || desk.view.ask(|sql| question(sql, &desk.sight))).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(unavailable(&error)),
             Err(_) => Err(panicked()),
@@ -92,8 +91,8 @@ fn panicked() -> Response {
 fn unavailable(error: &ViewError) -> Response {
     tracing::error!(%error, "look-ups cannot be answered");
     let hint = match error {
-        ViewError::Fault(_) => "the server's log says why; the view's file can be deleted, and is made anew when the server starts",
-        ViewError::State(_) => "is the disk full? The server's log says more",
+        ViewError::Fault(_) => "the server's log says why; the view can be deleted, and is made anew when the server starts",
+        ViewError::State(_) => "is its disk full, or its database away? The server's log says more",
     };
     failure(StatusCode::SERVICE_UNAVAILABLE, "look-ups cannot be answered now", Some(hint))
 }
@@ -138,7 +137,7 @@ async fn list_journeys(
         Err(refusal) => return refusal.into(),
     };
     let limit = rows(asked.limit);
-    let answer = desk.ask(move |connection, sight| journeys::list(connection, sight, &grant, plate, span, limit)).await;
+    let answer = desk.ask(move |sql, sight| journeys::list(sql, sight, &grant, plate, span, limit)).await;
     match answer {
         Ok((journeys, more)) => {
             let told = format!("plate {plate}, {} journeys", journeys.len());
@@ -202,7 +201,7 @@ async fn list_alerts(State(desk): State<Desk>, Extension(grant): Extension<Grant
         Ok(wanted) => wanted,
         Err(refusal) => return refusal.into(),
     };
-    match desk.ask(move |connection, sight| alerts::list(connection, sight, &grant, &wanted)).await {
+    match desk.ask(move |sql, sight| alerts::list(sql, sight, &grant, &wanted)).await {
         Ok(page) => {
             let next = page.next.map(|cursor| cursor.to_string());
             let told = format!("{} alerts", page.alerts.len());
@@ -228,7 +227,7 @@ async fn one_alert(
     Query(_): Query<Purpose>,
 ) -> Response {
     let found = match id.parse::<Id>() {
-        Ok(id) => desk.ask(move |connection, sight| alerts::one(connection, sight, &grant, id)).await,
+        Ok(id) => desk.ask(move |sql, sight| alerts::one(sql, sight, &grant, id)).await,
         Err(_) => Ok(None),
     };
     match found {
@@ -244,7 +243,7 @@ pub(super) fn no_such_alert() -> Response {
 }
 
 async fn list_cameras(State(desk): State<Desk>, Extension(grant): Extension<Grant>, Query(_): Query<Purpose>) -> Response {
-    match desk.ask(move |connection, sight| cameras::list(connection, sight, &grant)).await {
+    match desk.ask(move |sql, sight| cameras::list(sql, sight, &grant)).await {
         Ok(cameras) => {
             tell(StatusCode::OK, format!("{} cameras", cameras.len()), &json!({"cameras": cameras, "behind_ms": desk.view.behind_ms()}))
         }

@@ -1,7 +1,8 @@
 //! The journeys of a plate.
 
 use engine::access::{Grant, Scopes};
-use rusqlite::{Connection, params};
+use engine::values;
+use engine::view::{Sql, SqlError};
 use schemas::{Id, Journey, PlateText, Revised};
 use serde_json::{Value, json};
 
@@ -22,21 +23,19 @@ struct Part {
 /// Who is bound to centres sees the parts before their cameras, as if there were no others: neither the journey's own span and
 /// revision, nor how sure it is, for all of these change with what other centres see.
 pub(super) fn list(
-    connection: &Connection,
+    sql: &dyn Sql,
     sight: &Sight,
     grant: &Grant,
     plate: PlateText,
     (from_ms, until_ms): (u64, u64),
     limit: u32,
-) -> rusqlite::Result<(Vec<Value>, bool)> {
-    let sql = "SELECT row FROM journeys WHERE plate = ?1 AND from_ms <= ?3 AND until_ms >= ?2 ORDER BY from_ms, id";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![plate.to_string(), signed(from_ms), signed(until_ms)])?;
+) -> Result<(Vec<Value>, bool), SqlError> {
+    let overlapping = "SELECT row FROM journeys WHERE plate = ?1 AND from_ms <= ?3 AND until_ms >= ?2 ORDER BY from_ms, id";
     let mut journeys = Vec::new();
-    while let Some(row) = rows.next()? {
-        let Some(journey) = parsed::<Revised<Journey>>(row, 0)? else { continue };
+    for row in sql.query(overlapping, values![plate.to_string(), signed(from_ms), signed(until_ms)])? {
+        let Some(journey) = parsed::<Revised<Journey>>(&row, 0)? else { continue };
         let whole = grant.scopes == Scopes::All;
-        let parts = parts(connection, sight, grant, &journey.row)?;
+        let parts = parts(sql, sight, grant, &journey.row)?;
         let overlaps = |part: &Part| part.span.is_some_and(|(from, until)| from <= until_ms && until >= from_ms);
         if !whole && !parts.iter().any(overlaps) {
             continue;
@@ -50,10 +49,10 @@ pub(super) fn list(
 }
 
 /// The parts of a journey that may be shown, in order of time.
-fn parts(connection: &Connection, sight: &Sight, grant: &Grant, journey: &Journey) -> rusqlite::Result<Vec<Part>> {
+fn parts(sql: &dyn Sql, sight: &Sight, grant: &Grant, journey: &Journey) -> Result<Vec<Part>, SqlError> {
     let mut parts = Vec::new();
     for (sighting, camera) in journey.sightings.iter().zip(&journey.cameras).filter(|(_, camera)| sight.shows(grant, **camera)) {
-        let span = span(connection, *sighting)?;
+        let span = span(sql, *sighting)?;
         let (from, until) = (span.map(|span| span.0), span.map(|span| span.1));
         let sighting: &Id = sighting;
         let value = json!({"sighting": sighting, "camera": camera, "centre": sight.centre(*camera), "from_ms": from, "until_ms": until});

@@ -1,7 +1,7 @@
 //! Look-ups: what committed outputs say of vehicles, alerts and cameras, for people who may know it.
 //!
 //! ```text
-//! alerts, journeys, sightings, capture_health ─▶ intake ─▶ view (SQLite) ◀── alerts · journeys · cameras ◀── http, events
+//! alerts, journeys, sightings, capture_health ─▶ intake ─▶ view (SQL)    ◀── alerts · journeys · cameras ◀── http, events
 //!                                                             │                       ▲
 //!      ▲                                                  retention               sight: what a grant shows
 //!      └── reviews, acknowledgements ◀── review ◀── http
@@ -22,13 +22,11 @@ mod review;
 mod sight;
 mod tables;
 
-use std::path::Path;
 use std::sync::Arc;
 
-use engine::following::FileError;
 use engine::server::Extension;
 use engine::transport::{TopicStore, TransportError};
-use engine::view::{Following, View};
+use engine::view::{Following, Place, PlaceError, View};
 use schemas::City;
 
 pub use self::retention::Retention;
@@ -43,22 +41,22 @@ pub fn make_topic(store: &dyn TopicStore, topic: &str) -> Result<(), TransportEr
     review::partitions_of(store, topic).map(drop)
 }
 
-/// Answers look-ups from a view in a file, kept up with a store's topics as long as what it returns beside them is kept.
+/// Answers look-ups from a view, kept up with a store's topics as long as what it returns beside them is kept.
 ///
 /// # Errors
-/// The file cannot be opened, or is someone else's.
+/// The view's tables cannot be kept there, or are someone else's.
 pub fn begin(
-    file: &Path,
+    place: &Place,
     store: Arc<dyn TopicStore>,
     city: Option<&City>,
     retention: Retention,
-) -> Result<(Extension, Following), FileError> {
+) -> Result<(Extension, Following), PlaceError> {
     for topic in [tables::REVIEWS, tables::ACKNOWLEDGEMENTS] {
         if let Err(error) = make_topic(&*store, topic) {
             tracing::warn!(%error, topic, "a topic cannot be made");
         }
     }
-    let (view, following) = View::begin(file, Traffic { retention }, Arc::clone(&store))?;
+    let (view, following) = View::begin(place, Traffic { retention }, Arc::clone(&store))?;
     let desk = http::Desk::new(view, Sight::of(city), store);
     Ok((Extension { routes: http::routes(desk), openapi: include_str!("openapi.json") }, following))
 }

@@ -3,7 +3,8 @@
 //! Sightings and journeys that a standing alert rests on are hits and stay, as do the alerts; a withdrawn alert is none. From
 //! the topics a record goes by their own retention.
 
-use rusqlite::{Transaction, params};
+use engine::values;
+use engine::view::{Sql, SqlError};
 
 use super::intake::signed;
 
@@ -50,19 +51,18 @@ const KINDS: [Kind; 3] = [
 ];
 
 /// Something came, or is no hit any more, that is as old as this: there may be something to be deleted again.
-pub(super) fn look_again(transaction: &Transaction<'_>, kinds: &[&str], at_ms: u64) -> rusqlite::Result<()> {
+pub(super) fn look_again(sql: &dyn Sql, kinds: &[&str], at_ms: u64) -> Result<(), SqlError> {
     for kind in kinds {
-        let sql = "UPDATE tidied SET until_ms = ?2 WHERE kind = ?1 AND until_ms > ?2";
-        transaction.prepare_cached(sql)?.execute(params![kind, signed(at_ms)])?;
+        sql.execute("UPDATE tidied SET until_ms = ?2 WHERE kind = ?1 AND until_ms > ?2", values![*kind, signed(at_ms)])?;
     }
     Ok(())
 }
 
 /// Deletes one batch; returns whether there may be more.
-pub(super) fn forget(transaction: &Transaction<'_>, retention: &Retention, now_ms: u64) -> rusqlite::Result<bool> {
+pub(super) fn forget(sql: &dyn Sql, retention: &Retention, now_ms: u64) -> Result<bool, SqlError> {
     let before = signed(now_ms.saturating_sub(retention.kept_ms));
     for kind in &KINDS {
-        if forget_some(transaction, kind, before, now_ms)? {
+        if forget_some(sql, kind, before, now_ms)? {
             return Ok(true);
         }
     }
@@ -70,41 +70,38 @@ pub(super) fn forget(transaction: &Transaction<'_>, retention: &Retention, now_m
 }
 
 /// Deletes a batch of a kind, oldest first, from where all older ones are hits; returns whether there may be more.
-fn forget_some(transaction: &Transaction<'_>, kind: &Kind, before: i64, now_ms: u64) -> rusqlite::Result<bool> {
+fn forget_some(sql: &dyn Sql, kind: &Kind, before: i64, now_ms: u64) -> Result<bool, SqlError> {
     let Kind { name, table, time, stays } = kind;
-    let begin: i64 = transaction.query_one("SELECT until_ms FROM tidied WHERE kind = ?1", [name], |row| row.get(0))?;
-    let sql = format!("SELECT id, {time}, {stays} FROM {table} WHERE {time} >= ?1 AND {time} < ?2 ORDER BY {time} LIMIT ?3");
-    let mut statement = transaction.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![begin, before, LOOK_MOST])?;
+    let begin: i64 = sql.one("SELECT until_ms FROM tidied WHERE kind = ?1", values![*name])?;
+    let old = format!("SELECT id, {time}, {stays} FROM {table} WHERE {time} >= ?1 AND {time} < ?2 ORDER BY {time} LIMIT ?3");
     let (mut looked, mut reached, mut ids, mut span) = (0, before, Vec::new(), None);
-    while let Some(row) = rows.next()? {
+    for row in sql.query(&old, values![begin, before, LOOK_MOST])? {
         let at_ms: i64 = row.get(1)?;
         (looked, reached) = (looked + 1, at_ms);
-        if !row.get::<_, bool>(2)? {
-            ids.push(row.get::<_, i64>(0)?);
+        if !row.get::<bool>(2)? {
+            ids.push(row.get::<i64>(0)?);
             span = Some((span.map_or(at_ms, |(from, _): (i64, i64)| from), at_ms));
             if ids.len() == ROWS_MOST as usize {
                 break;
             }
         }
     }
-    drop(rows);
     // So many rows of one moment that none is another's are passed over; they would be looked at for ever.
     let more = ids.len() == ROWS_MOST as usize || (looked == LOOK_MOST && reached > begin);
     for id in &ids {
-        transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?.execute([id])?;
+        sql.execute(&format!("DELETE FROM {table} WHERE id = ?1"), values![*id])?;
         if *table == "alerts" {
             for about in ["alert_cameras", "alert_centres", "reviews", "acknowledgements"] {
-                transaction.prepare_cached(&format!("DELETE FROM {about} WHERE alert = ?1"))?.execute([id])?;
+                sql.execute(&format!("DELETE FROM {about} WHERE alert = ?1"), values![*id])?;
             }
         }
     }
     if let Some((from, until)) = span {
         let (now, count) = (signed(now_ms), ids.len() as u64);
-        transaction.execute("INSERT INTO deletions VALUES (?1, ?2, ?3, ?4, ?5)", params![now, name, signed(count), from, until])?;
+        sql.execute("INSERT INTO deletions VALUES (?1, ?2, ?3, ?4, ?5)", values![now, *name, signed(count), from, until])?;
     }
     // Of the last moment looked at there may be more rows.
     let until = if more { reached } else { before };
-    transaction.execute("UPDATE tidied SET until_ms = ?2 WHERE kind = ?1", params![name, until])?;
+    sql.execute("UPDATE tidied SET until_ms = ?2 WHERE kind = ?1", values![*name, until])?;
     Ok(more)
 }

@@ -83,7 +83,7 @@ pub(super) async fn acknowledge(
 async fn standing(desk: &Desk, grant: &Grant, id: &str, seen: Option<u32>) -> Result<(Id, Standing), Response> {
     let Ok(id) = id.parse::<Id>() else { return Err(no_such_alert()) };
     let grant = grant.clone();
-    let found = desk.ask(move |connection, _| alerts::standing(connection, &grant, id)).await?;
+    let found = desk.ask(move |sql, _| alerts::standing(sql, &grant, id)).await?;
     let Some(standing) = found else { return Err(no_such_alert()) };
     if standing.status == Status::Withdrawn {
         return Err(failure(StatusCode::CONFLICT, "the alert was withdrawn", Some("there is nothing to be done about it any more")));

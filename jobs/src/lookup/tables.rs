@@ -1,7 +1,6 @@
 //! The tables of the view, and which record goes where.
 
-use engine::view::{Committed, Refused, Tables};
-use rusqlite::Transaction;
+use engine::view::{Committed, Refused, Sql, SqlError, Tables};
 use schemas::wire::{Format, Record};
 use schemas::{CaptureHealth, Reason, Revised};
 
@@ -21,11 +20,11 @@ pub(super) const ACKNOWLEDGEMENTS: &str = "acknowledgements";
 ///
 /// `hits` are the journeys and sightings that alerts rest on which stand. `tidied` says up to when there is nothing left that
 /// is too old and no hit.
-const SQL: &str = "
+const SQL: &str = r#"
     CREATE TABLE alerts (
         id INTEGER PRIMARY KEY, revision INTEGER NOT NULL, status TEXT NOT NULL, rule TEXT NOT NULL, centre TEXT NOT NULL,
         at_ms INTEGER NOT NULL, told_ms INTEGER NOT NULL, changed_ms INTEGER NOT NULL, change INTEGER NOT NULL,
-        partition INTEGER NOT NULL, offset INTEGER NOT NULL, row TEXT NOT NULL
+        partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, row TEXT NOT NULL
     ) STRICT;
     CREATE UNIQUE INDEX alerts_by_change ON alerts (change);
     CREATE INDEX alerts_by_time ON alerts (at_ms, id);
@@ -63,7 +62,7 @@ const SQL: &str = "
     CREATE TABLE deletions (
         at_ms INTEGER NOT NULL, kind TEXT NOT NULL, rows INTEGER NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL
     ) STRICT;
-";
+"#;
 
 /// The outputs of traffic jobs as tables.
 pub(super) struct Traffic {
@@ -79,20 +78,20 @@ impl Tables for Traffic {
         [ALERTS, JOURNEYS, SIGHTINGS, CAPTURE_HEALTH, REVIEWS, ACKNOWLEDGEMENTS].map(str::to_owned).to_vec()
     }
 
-    fn take(&self, transaction: &Transaction<'_>, record: &Committed<'_>) -> Result<bool, Refused> {
+    fn take(&self, sql: &dyn Sql, record: &Committed<'_>) -> Result<bool, Refused> {
         match record.topic {
-            ALERTS => intake::alert(transaction, record, &read(record.value)?)?,
-            JOURNEYS => intake::journey(transaction, &read(record.value)?)?,
-            SIGHTINGS => intake::sighting(transaction, record, &read(record.value)?)?,
-            REVIEWS => intake::review(transaction, &read_plain(record.value)?)?,
-            ACKNOWLEDGEMENTS => intake::acknowledgement(transaction, &read_plain(record.value)?)?,
-            _ => intake::capture_health(transaction, &read_plain::<CaptureHealth>(record.value)?)?,
+            ALERTS => intake::alert(sql, record, &read(record.value)?)?,
+            JOURNEYS => intake::journey(sql, &read(record.value)?)?,
+            SIGHTINGS => intake::sighting(sql, record, &read(record.value)?)?,
+            REVIEWS => intake::review(sql, &read_plain(record.value)?)?,
+            ACKNOWLEDGEMENTS => intake::acknowledgement(sql, &read_plain(record.value)?)?,
+            _ => intake::capture_health(sql, &read_plain::<CaptureHealth>(record.value)?)?,
         }
         Ok(matches!(record.topic, ALERTS | REVIEWS | ACKNOWLEDGEMENTS))
     }
 
-    fn forget(&self, transaction: &Transaction<'_>, now_ms: u64) -> rusqlite::Result<bool> {
-        retention::forget(transaction, &self.retention, now_ms)
+    fn forget(&self, sql: &dyn Sql, now_ms: u64) -> Result<bool, SqlError> {
+        retention::forget(sql, &self.retention, now_ms)
     }
 }
 

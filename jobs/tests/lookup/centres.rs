@@ -13,7 +13,17 @@ fn raw(server: &Running, method: &str, path: &str, token: &str) -> String {
 
 #[test]
 fn who_is_bound_to_a_centre_learns_nothing_of_another_whatever_it_tries() {
-    let mut town = Town::found();
+    learns_nothing(Town::found());
+}
+
+#[test]
+fn nor_does_it_where_the_view_is_in_a_database() {
+    if let Some(town) = Town::found_on_postgres() {
+        learns_nothing(town);
+    }
+}
+
+fn learns_nothing(mut town: Town) {
     let (west, east, all) = (town.token("w", "viewer", &["west"]), town.token("e", "viewer", &["east"]), town.token("a", "viewer", &[]));
     let nowhere = town.token("n", "viewer", &["nowhere"]);
     // A vehicle past cameras of both; one that only east saw; alerts of east, of west, and of west that rest on east too.

@@ -137,7 +137,17 @@ fn answered(town: &Town, token: &str, query: &str, limit: usize) -> Vec<(String,
 
 #[test]
 fn every_question_is_answered_as_the_records_say_however_often_the_server_was_killed() {
-    let mut town = Town::found();
+    every_question(Town::found());
+}
+
+#[test]
+fn so_is_every_question_of_a_view_in_a_database() {
+    if let Some(town) = Town::found_on_postgres() {
+        every_question(town);
+    }
+}
+
+fn every_question(mut town: Town) {
     let grants = [("all", &[][..]), ("west", &["west"][..]), ("two", &["east", "south"][..])];
     let tokens = grants.map(|(name, centres)| (town.token(name, "viewer", centres), centres));
     let (mut random, mut model) = (Random(5), Model::default());

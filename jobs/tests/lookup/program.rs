@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::records::{BEGAN_MS, alert, id, journey, plate, sighting};
-use crate::running::text;
+use crate::running::{giaolo, text};
 use crate::town::Town;
 
 fn command(folder: &Path, server: &str, token: &str, arguments: &[&str]) -> Command {
@@ -66,4 +66,27 @@ fn a_person_sees_alerts_a_vehicle_and_cameras() {
     assert_eq!((&event["event"], &event["data"]["id"]), (&json!("alert"), &json!(id(6))));
     follow.kill().unwrap();
     follow.wait().unwrap();
+}
+
+#[test]
+fn a_database_that_is_not_who_it_is_to_be_gets_no_password() {
+    let Some(mut town) = Town::found_on_postgres() else { return };
+    let stranger = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(town.folder().join("authority.pem"), stranger.cert.pem()).unwrap();
+    let url = town.postgres.as_ref().unwrap().url();
+    let refused = |more: &[&str]| {
+        let serve = ["serve", "--local", "city.db", "--listen", "127.0.0.1:0", "--view"];
+        let output = giaolo(town.folder(), &[&serve[..], more].concat());
+        assert!(!output.status.success());
+        text(&output)
+    };
+    let told = refused(&[&url, "--view-password", "password", "--view-ca", "authority.pem"]);
+    assert!(told.contains("the database cannot be used") && told.contains("certificate"), "{told}");
+    std::fs::write(town.folder().join("password"), "not it").unwrap();
+    let told = refused(&[&url, "--view-password", "password"]);
+    assert!(told.contains("password authentication failed") && !told.contains("not it"), "{told}");
+    let told = refused(&["postgresql://giaolo:sesame@127.0.0.1/postgres"]);
+    assert!(told.contains("PGPASSWORD") && !told.contains("sesame"), "{told}");
+    assert!(refused(&["postgresql://giaolo@db.example/city"]).contains("--view-ca"));
+    town.postgres = None;
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use city::postgres::{PASSWORD, Postgres};
 use engine::transport::local::LocalTransport;
 use engine::transport::{NewRecord, TopicStore as _};
 use serde_json::{Value, json};
@@ -21,6 +22,9 @@ pub(crate) struct Town {
     folder: TempDir,
     pub(crate) store: LocalTransport,
     pub(crate) server: Option<Running>,
+    /// Where its view is, if not in a file, and what more its server is told of that.
+    pub(crate) postgres: Option<Postgres>,
+    place: Vec<String>,
 }
 
 impl Town {
@@ -37,7 +41,21 @@ impl Town {
         };
         let city = json!({"name": "town", "centres": CENTRES, "cameras": CAMERAS.map(camera), "links": [], "sections": []});
         std::fs::write(folder.path().join("city.json"), city.to_string()).unwrap();
-        Self { folder, store, server: None }
+        Self { folder, store, server: None, postgres: None, place: Vec::new() }
+    }
+
+    /// A town whose view is in a database; none where there is no PostgreSQL.
+    pub(crate) fn found_on_postgres() -> Option<Self> {
+        // What it answers with on the network is signed by itself.
+        let identity = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let (certificate, key) = (identity.cert.pem(), identity.signing_key.serialize_pem());
+        let postgres = Postgres::start_encrypted(Some((&certificate, &key))).inspect_err(|skipped| eprintln!("{skipped}")).ok()?;
+        let mut town = Self::found();
+        std::fs::write(town.folder().join("password"), format!("{PASSWORD}\n")).unwrap();
+        std::fs::write(town.folder().join("authority.pem"), certificate).unwrap();
+        let place = ["--view", &postgres.url(), "--view-password", "password", "--view-ca", "authority.pem"];
+        (town.place, town.postgres) = (place.map(str::to_owned).to_vec(), Some(postgres));
+        Some(town)
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -53,7 +71,8 @@ impl Town {
     pub(crate) fn start(&mut self, more: &[&str]) {
         self.server = None;
         let keep: &[&str] = if more.contains(&"--keep-days") { &[] } else { &["--keep-days", "3650"] };
-        let arguments = [&["--city", "city.json", "--requests-per-second", "100000"], keep, more].concat();
+        let place: Vec<&str> = self.place.iter().map(String::as_str).collect();
+        let arguments = [&["--city", "city.json", "--requests-per-second", "100000"], keep, &place, more].concat();
         self.server = Some(Running::start(self.folder(), &arguments));
     }
 

@@ -86,7 +86,7 @@ impl Outbox {
               AND NOT EXISTS (SELECT 1 FROM deliveries AS n WHERE n.endpoint = d.endpoint AND n.id = d.id AND n.revision > d.revision)"
         );
         let Selection { endpoint, state, id } = selection;
-        self.change(|transaction| transaction.execute(&sql, params![endpoint, state, id, signed(now_ms)]))
+        self.change(|transaction| Ok(transaction.execute(&sql, params![endpoint, state, id, signed(now_ms)])?))
     }
 
     /// Endpoints that are disabled: name, since when, and why.
@@ -104,6 +104,6 @@ impl Outbox {
     /// # Errors
     /// The file cannot be changed.
     pub fn enable(&mut self, endpoint: &str) -> Result<bool, DispatchError> {
-        Ok(self.change(|transaction| transaction.execute("DELETE FROM endpoints WHERE name = ?1", [endpoint]))? > 0)
+        Ok(self.change(|transaction| Ok(transaction.execute("DELETE FROM endpoints WHERE name = ?1", [endpoint])?))? > 0)
     }
 }

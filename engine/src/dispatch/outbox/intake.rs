@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{Outbox, Tally, signed};
 use crate::dispatch::{DispatchError, Kind, Notice};
-use crate::following::StateFile;
+use crate::following::advance;
 
 /// A revision for an endpoint.
 pub(in crate::dispatch) struct Entry<'a> {
@@ -51,7 +51,7 @@ impl Outbox {
                 let given_up = keep_newest(transaction, endpoint, *most, now_ms)?;
                 tallies.entry((*endpoint).to_owned()).or_default().dead += given_up;
             }
-            StateFile::advance(transaction, topic, partition, next_offset)
+            advance(&**transaction, topic, partition, next_offset)
         })?;
         self.tallies = tallies;
         Ok(())

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::{Outbox, signed};
 use crate::dispatch::DispatchError;
+use crate::following::SqlError;
 
 /// A revision on its way to an endpoint.
 #[derive(Clone, Debug)]
@@ -111,7 +112,7 @@ impl Outbox {
             let expire = "UPDATE deliveries SET state = 'expired', changed_ms = ?2,
                 reason = CASE WHEN reason IS NULL THEN 'it waited too long' ELSE 'it waited too long; the last attempt: ' || reason END
                 WHERE endpoint = ?1 AND state = 'pending' AND deadline_ms <= ?2";
-            transaction.prepare_cached(expire)?.execute(params![endpoint, signed(now_ms)])
+            Ok(transaction.prepare_cached(expire)?.execute(params![endpoint, signed(now_ms)])?)
         })?;
         self.tallies.entry(endpoint.to_owned()).or_default().expired += expired as u64;
         Ok(expired)
@@ -120,7 +121,7 @@ impl Outbox {
     /// An endpoint is back: what waits for its next attempt need not.
     pub(in crate::dispatch) fn hurry(&mut self, endpoint: &str) -> Result<(), DispatchError> {
         self.change(|transaction| {
-            transaction.execute("UPDATE deliveries SET next_ms = 0 WHERE endpoint = ?1 AND state = 'pending'", [endpoint])
+            Ok(transaction.execute("UPDATE deliveries SET next_ms = 0 WHERE endpoint = ?1 AND state = 'pending'", [endpoint])?)
         })?;
         Ok(())
     }
@@ -133,7 +134,7 @@ impl Outbox {
 }
 
 /// Ends a delivery that needs its content no more.
-fn put(transaction: &Transaction<'_>, sequence: i64, state: &str, reason: Option<&str>, now_ms: u64) -> rusqlite::Result<()> {
+fn put(transaction: &Transaction<'_>, sequence: i64, state: &str, reason: Option<&str>, now_ms: u64) -> Result<(), SqlError> {
     let update = "UPDATE deliveries SET state = ?2, reason = ?3, changed_ms = ?4, body = NULL WHERE sequence = ?1";
     transaction.prepare_cached(update)?.execute(params![sequence, state, reason, signed(now_ms)])?;
     Ok(())

@@ -33,7 +33,7 @@ pub(super) use self::intake::{Entry, Unreadable};
 pub(super) use self::lane::{Delivery, Outcome};
 use super::DispatchError;
 pub(super) use crate::following::signed;
-use crate::following::{Shape, StateFile};
+use crate::following::{FileError, Shape, SqlError, StateFile, positions};
 
 /// How long what is done is kept, milliseconds.
 const KEPT_MS: u64 = 7 * 86_400_000;
@@ -102,13 +102,13 @@ impl Outbox {
     }
 
     /// Makes changes in one transaction, as long as the file is still ours.
-    fn change<T>(&mut self, changes: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, DispatchError> {
+    fn change<T>(&mut self, changes: impl FnOnce(&Transaction<'_>) -> Result<T, SqlError>) -> Result<T, DispatchError> {
         Ok(self.file.change(changes)?)
     }
 
     /// Where reading goes on, by partition.
     pub(super) fn positions(&self, topic: &str) -> Result<BTreeMap<u32, u64>, DispatchError> {
-        Ok(self.file.positions(topic)?)
+        Ok(positions(self.connection(), topic).map_err(FileError::from)?)
     }
 
     /// How many revisions wait for an endpoint or are under way to it.
@@ -127,7 +127,7 @@ impl Outbox {
         let retire = "UPDATE deliveries SET state = 'dead', reason = 'the endpoint is not configured any more', changed_ms = ?2
             WHERE state = 'pending' AND endpoint NOT IN (SELECT value FROM json_each(?1))";
         let names = serde_json::json!(endpoints).to_string();
-        self.change(|transaction| transaction.execute(retire, params![names, signed(now_ms)]))
+        self.change(|transaction| Ok(transaction.execute(retire, params![names, signed(now_ms)])?))
     }
 
     /// Forgets what has been done for a week.
@@ -135,7 +135,7 @@ impl Outbox {
         let before = signed(now_ms.saturating_sub(KEPT_MS));
         self.change(|transaction| {
             transaction.execute("DELETE FROM deliveries WHERE changed_ms < ?1 AND state NOT IN ('pending', 'sending')", params![before])?;
-            transaction.execute("DELETE FROM told WHERE at_ms < ?1", params![before])
+            Ok(transaction.execute("DELETE FROM told WHERE at_ms < ?1", params![before])?)
         })?;
         Ok(())
     }
