@@ -1,4 +1,4 @@
-# Giaolo's commands. Each installs what it lacks first (Debian packages, and Kafka's jars for the live tests).
+# Giaolo's commands. Each installs what it lacks first (Debian packages; Kafka's jars and two programs of PyPI for the live tests).
 #
 #   make demo      the main job over a recorded rush hour, on the embedded store
 #   make demo-video  the same from the films of four cameras on: pictures, vehicles, plates, alerts, and a sheet of their pictures
@@ -15,7 +15,7 @@
 # Whether there is what records pictures and plays a camera on the network.
 CAMERAS = command -v ffmpeg >/dev/null && /usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer', '1.0')" 2>/dev/null
 
-.PHONY: demo demo-video test soak bench peers train lint install kafka
+.PHONY: demo demo-video test soak bench peers train lint install kafka python
 
 demo: install
 	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo
@@ -29,10 +29,10 @@ demo-video: install
 # Where Debian puts the databases that live tests start.
 DATABASE = ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
 
-# With Kafka's jars in place, what plays cameras, and PostgreSQL, a live test that cannot run is a failure; without them it is skipped. In one
+# With Kafka's jars and the programs of PyPI in place, what plays cameras, and PostgreSQL, a live test that cannot run is a failure; without them it is skipped. In one
 # command, so that all crates agree on the features of what they build on and it is compiled once.
-test: install kafka
-	REQUIRE_LIVE=$$(test -e target/kafka/fetched && $(CAMERAS) && $(DATABASE) && echo 1) cargo test --locked --workspace --features giaolo-city/train
+test: install kafka python
+	REQUIRE_LIVE=$$(test -e target/kafka/fetched && test -e target/python/ready && $(CAMERAS) && $(DATABASE) && echo 1) cargo test --locked --workspace --features giaolo-city/train
 
 soak: install kafka
 	cargo test --locked -p giaolo-engine --lib simulation::soak -- --ignored --nocapture
@@ -76,6 +76,14 @@ target/kafka/fetched: tests/kafka/pom.xml | install
 	rm -rf target/kafka
 	@mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/target/kafka/libs \
 		&& touch $@ || echo "could not fetch Kafka: live tests are skipped"
+
+# Programs from PyPI that judge what other systems are told, in target/python; fetched again when their versions change.
+python: target/python/ready
+
+target/python/ready: tests/python/requirements.txt | install
+	rm -rf target/python
+	@python3 -m venv target/python && target/python/bin/pip -q --disable-pip-version-check install -r $< \
+		&& touch $@ || echo "could not fetch $<: tests that need it are skipped"
 
 # Apache Flink from Maven Central and the jobs for it, in target/peers/flink; built again when they change.
 FLINK = benches/peers/flink

@@ -46,7 +46,11 @@ pub static POLICY: Policy = Policy {
         rule("POST", "/v1/alerts/{id}/review", &[REVIEWER], false, Trail::Change),
         rule("POST", "/v1/alerts/{id}/ack", SEARCH, false, Trail::Change),
         rule("GET", "/v1/hotlist", &[HOTLIST], true, Trail::Look),
-        Rule { four_eyes: Some(LISTING), ..rule("POST", "/v1/hotlist", &[HOTLIST], true, Trail::Change) },
+        Rule {
+            four_eyes: Some(LISTING),
+            check: Some(crate::lookup::can_be_listed),
+            ..rule("POST", "/v1/hotlist", &[HOTLIST], true, Trail::Change)
+        },
         rule("DELETE", "/v1/hotlist/{list}/{plate}", &[HOTLIST], true, Trail::Change),
         rule("GET", "/v1/approvals", DECIDE, false, Trail::Look),
         rule("POST", "/v1/approvals/{id}/approve", DECIDE, false, Trail::Change),
@@ -59,5 +63,5 @@ pub static POLICY: Policy = Policy {
 };
 
 const fn rule(method: &'static str, path: &'static str, roles: &'static [&'static str], whole: bool, trail: Trail) -> Rule {
-    Rule { method, path, roles, whole, trail, four_eyes: None }
+    Rule { method, path, roles, whole, trail, four_eyes: None, check: None }
 }

@@ -40,6 +40,19 @@ pub struct Broker {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped(pub String);
 
+impl Skipped {
+    /// Something is not here.
+    ///
+    /// # Panics
+    /// `REQUIRE_LIVE=1` asks that it is.
+    #[must_use]
+    pub fn because(missing: impl Into<String>) -> Self {
+        let skipped = Self(missing.into());
+        assert!(std::env::var_os("REQUIRE_LIVE").is_none_or(|v| v != "1"), "REQUIRE_LIVE=1, but {skipped}");
+        skipped
+    }
+}
+
 impl std::fmt::Display for Skipped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "skipped: {}", self.0)
@@ -64,9 +77,7 @@ impl Broker {
     /// # Errors
     /// As for [`start`](Self::start).
     pub fn start_behind(line: impl FnOnce(u16) -> Option<u16>) -> Result<Self, Skipped> {
-        let jars = installed().inspect_err(|skipped| {
-            assert!(std::env::var_os("REQUIRE_LIVE").is_none_or(|v| v != "1"), "REQUIRE_LIVE=1, but {skipped}");
-        })?;
+        let jars = installed()?;
         let directory = tempfile::tempdir().expect("a temporary directory");
         let [port, controller] = free_ports();
         let advertised = line(port).unwrap_or(port);
@@ -226,11 +237,11 @@ fn installed() -> Result<PathBuf, Skipped> {
     let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/kafka/libs");
     let jars = std::env::var_os("KAFKA_LIBS").map_or(fetched, PathBuf::from);
     if !jars.is_dir() {
-        return Err(Skipped(format!("no Kafka in {}; \"make kafka\" fetches it", jars.display())));
+        return Err(Skipped::because(format!("no Kafka in {}; \"make kafka\" fetches it", jars.display())));
     }
     match Command::new("java").arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(fs::canonicalize(jars).expect("a directory that is there")),
-        _ => Err(Skipped("no Java; Kafka 4 needs version 17 or later".into())),
+        _ => Err(Skipped::because("no Java; Kafka 4 needs version 17 or later")),
     }
 }
 

@@ -32,6 +32,7 @@ mod perceive;
 mod plan;
 pub mod plates;
 pub mod postgres;
+pub mod python;
 mod random;
 mod recording;
 pub mod records;

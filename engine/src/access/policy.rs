@@ -24,6 +24,17 @@ pub struct Rule {
     pub trail: Trail,
     /// Under which name it can be asked that a second person approves of it before it is done.
     pub four_eyes: Option<&'static str>,
+    /// Whether a body can be meant at all, so that nobody is asked to approve of what would be refused. `None`: not looked at.
+    pub check: Option<fn(&str) -> Result<(), Unfit>>,
+}
+
+/// What is wrong with a request's body, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// What is wrong.
+    pub error: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// What a request leaves in the audit log. A refusal always leaves a row.

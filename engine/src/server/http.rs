@@ -151,7 +151,11 @@ struct Rows {
 }
 
 async fn audit(Shared(door): Shared<Guard>, Query(rows): Query<Rows>) -> Response {
-    let limit = rows.limit.unwrap_or(ROWS_MOST).clamp(1, ROWS_MOST);
+    let limit = rows.limit.unwrap_or(ROWS_MOST);
+    if !(1..=ROWS_MOST).contains(&limit) {
+        let hint = format!("1 to {ROWS_MOST} are given at once");
+        return failure(StatusCode::BAD_REQUEST, &format!("{limit} rows are asked for"), Some(&hint));
+    }
     match tokio::task::spawn_blocking(move || door.audit().list(rows.after, limit)).await {
         Ok(Ok(rows)) => Json(json!({"next": rows.last().map(|row| row.seq), "rows": rows})).into_response(),
         _ => failure(StatusCode::SERVICE_UNAVAILABLE, "the audit log cannot be read now", None),

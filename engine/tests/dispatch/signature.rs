@@ -41,6 +41,32 @@ fn a_message_is_what_standard_webhooks_say_and_signed_with_every_secret() {
     assert!(asymmetric.starts_with("v1a,") && asymmetric.len() == 4 + 88, "{asymmetric}");
 }
 
+/// Reads headers and body as a patrol unit's gateway would that uses the specification's own library, and not what was altered.
+const VERIFY: &str = r#"
+import json, sys
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+headers, body, secret = json.loads(sys.argv[1]), bytes.fromhex(sys.argv[2]), sys.argv[3]
+assert Webhook(secret).verify(body, headers)["data"]["id"] == "a1"
+for altered in (body + b" ", body.replace(b"a1", b"a2")):
+    try:
+        Webhook(secret).verify(altered, headers)
+    except WebhookVerificationError:
+        continue
+    raise SystemExit("the library takes anything")
+"#;
+
+#[test]
+fn a_signature_holds_for_the_library_that_the_specification_publishes() {
+    let Ok(python) = city::python::program("python").inspect_err(|skipped| eprintln!("{skipped}")) else { return };
+    let request = received();
+    let headers: std::collections::BTreeMap<_, _> =
+        ["webhook-id", "webhook-timestamp", "webhook-signature"].into_iter().map(|name| (name, request.header(name))).collect();
+    let body: String = request.body.iter().map(|byte| format!("{byte:02x}")).collect();
+    let secret = format!("whsec_{}", base64(&(0..32).collect::<Vec<u8>>()));
+    let output = Command::new(python).args(["-c", VERIFY, &serde_json::to_string(&headers).unwrap(), &body, &secret]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// What a file in this folder must hold for openssl.
 fn file(folder: &std::path::Path, name: &str, bytes: &[u8]) -> std::path::PathBuf {
     let path = folder.join(name);

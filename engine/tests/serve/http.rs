@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::trade::{Shop, definition};
 
 const fn rule(method: &'static str, path: &'static str) -> Rule {
-    Rule { method, path, roles: &["staff"], whole: true, trail: Trail::Look, four_eyes: None }
+    Rule { method, path, roles: &["staff"], whole: true, trail: Trail::Look, four_eyes: None, check: None }
 }
 
 /// Every route of the engine, for one role.

@@ -8,7 +8,7 @@ use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use engine::access::Grant;
+use engine::access::{Grant, Unfit};
 use engine::server::failure;
 use engine::transport::{NewRecord, TopicStore, TransportError, visit};
 use engine::wall_ms;
@@ -107,6 +107,11 @@ pub(super) async fn remove(
     let said = format!("{} off list {}", known.entry.plate, known.entry.list);
     let entry = HotlistEntry { deleted: true, ..known.entry.clone() };
     put(&desk, entry, Some(known), StatusCode::OK, said).await
+}
+
+/// Whether such an entry can be put on a list, for who is to approve of it.
+pub(crate) fn can_be_listed(body: &str) -> Result<(), Unfit> {
+    checked(body).map(drop).map_err(|BadRequest(unfit)| unfit)
 }
 
 /// The entry that is asked for, if it can be one.

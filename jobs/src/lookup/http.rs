@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
-use engine::access::Grant;
+use engine::access::{Grant, Unfit};
 use engine::server::{Told, failure};
 use engine::transport::{TopicStore, TransportError};
 use engine::view::{Sql, SqlError, View, ViewError};
@@ -131,12 +131,11 @@ async fn list_journeys(
     let checked = purpose("reason", asked.reason.as_deref())
         .and_then(|()| purpose("case", asked.case.as_deref()))
         .and_then(|()| span(asked.from, asked.to))
-        .and_then(|span| Ok((normalised(&plate)?, span)));
-    let (plate, span) = match checked {
+        .and_then(|span| Ok((normalised(&plate)?, span, rows(asked.limit)?)));
+    let (plate, span, limit) = match checked {
         Ok(checked) => checked,
         Err(refusal) => return refusal.into(),
     };
-    let limit = rows(asked.limit);
     let answer = desk.ask(move |sql, sight| journeys::list(sql, sight, &grant, plate, span, limit)).await;
     match answer {
         Ok((journeys, more)) => {
@@ -190,7 +189,7 @@ impl Alerts {
         let camera =
             self.camera.map(|camera| camera.parse::<Name>().map_err(|error| bad("no camera has such a name", error))).transpose()?;
         let cursor = self.cursor.map(|text| text.parse().map_err(|error| bad("the cursor cannot be used", error))).transpose()?;
-        let (rule, centre, status, limit) = (self.rule, self.centre, self.state.map(intake::name), rows(self.limit));
+        let (rule, centre, status, limit) = (self.rule, self.centre, self.state.map(intake::name), rows(self.limit)?);
         let review = self.review.map(Reviewed::name);
         Ok(Wanted { from_ms, until_ms: Some(until_ms), rule, centre, camera, status, review, cursor, limit })
     }
@@ -258,19 +257,16 @@ pub(super) fn tell(status: StatusCode, told: String, answer: &Value) -> Response
     response
 }
 
-/// What is wrong with a request, and what to do about it.
-pub(super) struct BadRequest {
-    error: String,
-    hint: String,
-}
+/// A request that cannot be meant.
+pub(super) struct BadRequest(pub(super) Unfit);
 
 pub(super) fn bad(error: impl Into<String>, hint: impl std::fmt::Display) -> BadRequest {
-    BadRequest { error: error.into(), hint: hint.to_string() }
+    BadRequest(Unfit { error: error.into(), hint: hint.to_string() })
 }
 
 impl From<BadRequest> for Response {
-    fn from(bad: BadRequest) -> Self {
-        failure(StatusCode::BAD_REQUEST, &bad.error, Some(&bad.hint))
+    fn from(BadRequest(unfit): BadRequest) -> Self {
+        failure(StatusCode::BAD_REQUEST, &unfit.error, Some(&unfit.hint))
     }
 }
 
@@ -305,6 +301,8 @@ fn span(from_ms: u64, until_ms: Option<u64>) -> Result<(u64, u64), BadRequest> {
     Ok((from_ms, until_ms))
 }
 
-fn rows(limit: Option<u32>) -> u32 {
-    limit.unwrap_or(ROWS).clamp(1, ROWS_MOST)
+fn rows(limit: Option<u32>) -> Result<u32, BadRequest> {
+    let limit = limit.unwrap_or(ROWS);
+    let allowed = (1..=ROWS_MOST).contains(&limit);
+    allowed.then_some(limit).ok_or_else(|| bad(format!("{limit} rows are asked for"), format!("1 to {ROWS_MOST} are given at once")))
 }

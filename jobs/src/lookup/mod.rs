@@ -29,6 +29,7 @@ use engine::transport::{TopicStore, TransportError};
 use engine::view::{Following, Place, PlaceError, View};
 use schemas::City;
 
+pub(crate) use self::hotlist::can_be_listed;
 pub use self::retention::Retention;
 use self::sight::Sight;
 use self::tables::Traffic;

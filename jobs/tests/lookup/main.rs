@@ -2,6 +2,7 @@
 
 mod audited;
 mod centres;
+mod described;
 mod events;
 mod model;
 mod program;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::guard::{Guard, Pass, Told, Trace, allowed, outcome_of, untraced};
-use crate::access::{Decided, Grant, Held};
+use crate::access::{Decided, Grant, Held, Rule};
 use crate::definition::BYTES_MOST;
 use crate::server::http::failure;
 
@@ -64,13 +64,18 @@ fn nothing_waits() -> Response {
 }
 
 /// Keeps a request until somebody else approves of it.
-pub(super) async fn hold(guard: &Guard, trace: &Trace, path: String, request: Request) -> Response {
+pub(super) async fn hold(guard: &Guard, trace: &Trace, rule: &Rule, path: String, request: Request) -> Response {
     let (method, uri) = (request.method().to_string(), request.uri().to_string());
     let Ok(body) = to_bytes(request.into_body(), BYTES_MOST).await else {
         return failure(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large", None);
     };
     if !trace.write("asked".to_owned()).await {
         return untraced();
+    }
+    if let Some(Err(unfit)) = rule.check.map(|check| check(&String::from_utf8_lossy(&body))) {
+        let response = failure(StatusCode::BAD_REQUEST, &unfit.error, Some(&unfit.hint));
+        trace.write(outcome_of(&response)).await;
+        return response;
     }
     let (kept, who) = (guard.clone(), trace.who().to_owned());
     let held = tokio::task::spawn_blocking(move || kept.approvals().hold(&method, &path, &uri, &body, &who)).await;

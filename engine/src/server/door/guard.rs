@@ -302,7 +302,7 @@ pub(in crate::server) async fn guard(
         return denied(&trace, why).await;
     }
     if guard.takes_four_eyes(rule, &grant) {
-        return hold(&guard, &trace, path, request).await;
+        return hold(&guard, &trace, rule, path, request).await;
     }
     if rule.trail == Trail::Change && !trace.write("asked".to_owned()).await {
         return untraced();
