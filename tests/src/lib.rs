@@ -27,6 +27,7 @@ pub mod judge;
 mod lights;
 pub mod line;
 mod load;
+pub mod mutate;
 mod passages;
 mod perceive;
 mod plan;

@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod deploy;
 mod faults;
+mod hostile;
 mod licences;
 mod live;
 mod product;

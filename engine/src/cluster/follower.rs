@@ -119,7 +119,7 @@ impl Follower {
     fn obey(&self, stream: &mut TcpStream, workers: &Workers, say: &Sender<Failure>) -> io::Result<Ended> {
         let mut partitions = Arc::default();
         loop {
-            let (told, bytes) = receive(stream, MOST)?;
+            let (told, bytes) = receive::<_, MOST>(stream)?;
             match told {
                 Told::Beat => {}
                 Told::Take(take) => workers.tell(&Order::Take(Arc::new(take.into_epoch(bytes, &mut partitions)))),

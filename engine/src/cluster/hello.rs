@@ -73,7 +73,7 @@ impl Hello {
     }
 
     pub(super) fn hear(from: &mut TcpStream) -> io::Result<Self> {
-        receive(from, MOST).map(|(hello, _)| hello)
+        receive::<_, MOST>(from).map(|(hello, _)| hello)
     }
 }
 
@@ -83,7 +83,7 @@ impl Answer {
     }
 
     pub(super) fn hear(from: &mut TcpStream) -> io::Result<Self> {
-        receive(from, MOST).map(|(answer, _)| answer)
+        receive::<_, MOST>(from).map(|(answer, _)| answer)
     }
 }
 
@@ -150,5 +150,30 @@ mod tests {
     #[test]
     fn the_program_knows_its_own_build() {
         assert!(program().starts_with(env!("CARGO_PKG_VERSION")) && !program().ends_with("unknown"));
+    }
+
+    #[test]
+    fn no_introduction_and_no_answer_brings_a_process_down() {
+        use city::mutate::{again_and_again, change, one};
+        let terms = Terms { program: program(), hosts: vec!["a:1".to_owned(), "b:1".to_owned()], workers: 2, work: "city 12".to_owned() };
+        let hello = |purpose| Hello { terms: terms.clone(), process: 1, purpose };
+        let refused = Answer::Refused { message: "another build".to_owned(), hint: "install the same".to_owned() };
+        let mut right = [const { Vec::new() }; 4];
+        send(&mut right[0], &hello(Purpose::Follow), &[]).unwrap();
+        send(&mut right[1], &hello(Purpose::Link { round: 7 }), &[]).unwrap();
+        send(&mut right[2], &Answer::Begin { round: 7 }, &[]).unwrap();
+        send(&mut right[3], &refused, b"more").unwrap();
+        let mut heard = [0, 0];
+        again_and_again(|random| {
+            let mut bytes = one(random, &right).clone();
+            change(&mut bytes, &one(random, &right)[..], random);
+            let hello = receive::<Hello, MOST>(&mut &bytes[..]);
+            let answer = receive::<Answer, MOST>(&mut &bytes[..]);
+            heard[usize::from(hello.is_err() && answer.is_err())] += 1;
+            if let Ok((hello, _)) = hello {
+                terms.refuse(&hello.terms);
+            }
+        });
+        assert!(heard[0] > 100 && heard[1] > 100, "{heard:?}: the changes are too few or too many");
     }
 }

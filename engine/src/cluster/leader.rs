@@ -199,7 +199,7 @@ struct Ear {
 impl Ear {
     fn listen(mut self) {
         loop {
-            match receive(&mut self.stream, MOST).map(|(said, _)| said) {
+            match receive::<_, MOST>(&mut self.stream).map(|(said, _)| said) {
                 Ok(Said::Beat) => {}
                 Ok(Said::Left) => self.complete = None,
                 Ok(Said::Parted) => return self.cluster.part(self.loss.process),

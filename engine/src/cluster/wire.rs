@@ -215,12 +215,12 @@ pub(super) fn send(to: &mut impl Write, message: &impl Serialize, bytes: &[u8]) 
     Ok(frame.len())
 }
 
-/// Receives a message and the bytes with it, neither longer than `most`.
-pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read, most: usize) -> io::Result<(T, Vec<u8>)> {
+/// Receives a message and the bytes with it, neither longer than `LONGEST`; nor is anything that the message says it holds.
+pub(super) fn receive<T: DeserializeOwned, const LONGEST: usize>(from: &mut impl Read) -> io::Result<(T, Vec<u8>)> {
     let mut lengths = [[0; 4]; 2];
     lengths.iter_mut().try_for_each(|length| from.read_exact(length))?;
     let [message, bytes] = lengths.map(|length| u32::from_le_bytes(length) as usize);
-    if message.max(bytes) > most {
+    if message.max(bytes) > LONGEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "this is no message of ours"));
     }
     let mut read = |length: usize| {
@@ -228,8 +228,8 @@ pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read, most: usize) ->
         from.read_exact(&mut block).map(|()| block)
     };
     let (message, bytes) = (read(message)?, read(bytes)?);
-    let (message, _) =
-        bincode::serde::decode_from_slice(&message, LAYOUT).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    let read = bincode::serde::decode_from_slice(&message, LAYOUT.with_limit::<LONGEST>());
+    let (message, _) = read.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok((message, bytes))
 }
 
@@ -294,7 +294,7 @@ mod tests {
                 let mut frame = Vec::new();
                 let (take, bytes) = Take::of(&whole, Hands { process, workers, peers }, true);
                 send(&mut frame, &Told::Take(take), &bytes).unwrap();
-                let (Told::Take(take), bytes) = receive(&mut &frame[..], MOST).unwrap() else { panic!("another message") };
+                let (Told::Take(take), bytes) = receive::<_, MOST>(&mut &frame[..]).unwrap() else { panic!("another message") };
                 let mut partitions = Arc::default();
                 let there = take.into_epoch(bytes, &mut partitions);
                 assert_eq!((there.clock(), &partitions), (30, &whole.partitions));
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_refused_before_memory_is_asked_for() {
-        assert!(receive::<Told>(&mut &b"GET / HTTP/1.1\r\n\r\n"[..], 1 << 16).is_err());
-        assert!(receive::<Told>(&mut &[4, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255][..], 1 << 16).is_err());
+        assert!(receive::<Told, MOST>(&mut &b"GET / HTTP/1.1\r\n\r\n"[..]).is_err());
+        assert!(receive::<Told, MOST>(&mut &[4, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255][..]).is_err());
     }
 }

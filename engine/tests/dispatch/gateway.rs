@@ -50,6 +50,8 @@ pub(super) enum Answer {
     SlowBody,
     /// 200, and then five megabytes.
     Large,
+    /// These bytes, whatever they are; then the connection is cut.
+    Raw(Vec<u8>),
 }
 
 type Behaviour = dyn Fn(usize, &Request) -> Answer + Send + Sync;
@@ -109,7 +111,7 @@ impl Gateway {
                 request.status = match &answer {
                     Answer::Status(status) | Answer::With(status, _) | Answer::Late(status, _) => *status,
                     Answer::SlowBody | Answer::Large => 200,
-                    Answer::Hang | Answer::Cut => 0,
+                    Answer::Hang | Answer::Cut | Answer::Raw(_) => 0,
                 };
                 requests.push(request);
                 (answer, requests.len() - 1)
@@ -154,6 +156,10 @@ fn reply(stream: &mut TcpStream, answer: &Answer) -> bool {
             false
         }
         Answer::Cut => false,
+        Answer::Raw(bytes) => {
+            _ = stream.write_all(bytes);
+            false
+        }
         Answer::SlowBody => {
             _ = write!(stream, "HTTP/1.1 200 x\r\ncontent-length: 1000000\r\n\r\n");
             while stream.write_all(b".").is_ok() {

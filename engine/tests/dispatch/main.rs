@@ -4,6 +4,7 @@ mod check;
 mod configuration;
 mod faults;
 mod gateway;
+mod hostile;
 mod killed;
 mod limits;
 mod order;

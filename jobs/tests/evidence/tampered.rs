@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write as _};
 
+use city::mutate::{again_and_again, change};
 use engine::signing::{PublicKey, SigningKey};
 use jobs::evidence::{Manifest, check, pack, sha256};
 use proptest::prelude::*;
@@ -169,4 +170,14 @@ fn the_program_says_what_is_wrong_and_replays_nothing_of_it() {
     assert!(text(&output).contains("turned.zip: NOT whole") && text(&output).contains("was altered"), "{}", text(&output));
     let replayed = crate::running::giaolo(town.folder(), &["evidence", "replay", "turned.zip", "--trust", &town.public]);
     assert!(!replayed.status.success() && text(&replayed).contains("what is not whole is not replayed"), "{}", text(&replayed));
+}
+
+#[test]
+fn no_package_brings_its_reader_down_and_none_that_was_changed_is_believed() {
+    let (package, key) = package();
+    again_and_again(|random| {
+        let mut bytes = package.clone();
+        change(&mut bytes, &package, random);
+        assert!(bytes == package || !problems(&bytes, &key).is_empty(), "a package was changed, and nothing is wrong with it");
+    });
 }

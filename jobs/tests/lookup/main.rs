@@ -4,6 +4,7 @@ mod audited;
 mod centres;
 mod described;
 mod events;
+mod hostile;
 mod model;
 mod program;
 mod records;
