@@ -13,7 +13,7 @@ mod register;
 mod token;
 
 pub(crate) use self::approvals::{Approvals, Decided, Held};
-pub use self::policy::{Policy, Rule, Trail, Unfit};
+pub use self::policy::{Check, Policy, Rule, Trail, Unfit};
 pub use self::register::{AccessError, Addition, Entry, Register};
 pub use self::token::Token;
 pub(crate) use self::token::{Claim, Known};

@@ -25,8 +25,11 @@ pub struct Rule {
     /// Under which name it can be asked that a second person approves of it before it is done.
     pub four_eyes: Option<&'static str>,
     /// Whether a body can be meant at all, so that nobody is asked to approve of what would be refused. `None`: not looked at.
-    pub check: Option<fn(&str) -> Result<(), Unfit>>,
+    pub check: Option<Check>,
 }
+
+/// Whether a body can be meant.
+pub type Check = fn(&str) -> Result<(), Unfit>;
 
 /// What is wrong with a request's body, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -71,7 +71,7 @@ impl PlaceError {
 pub(super) enum Keep {
     File(StateFile),
     #[cfg(feature = "postgres")]
-    Postgres(Owned),
+    Postgres(Box<Owned>),
 }
 
 impl Keep {
@@ -85,7 +85,7 @@ impl Keep {
                 Ok(Self::File(file))
             }
             #[cfg(feature = "postgres")]
-            Place::Postgres(server) => Ok(Self::Postgres(Owned::own(server, shape)?)),
+            Place::Postgres(server) => Ok(Self::Postgres(Box::new(Owned::own(server, shape)?))),
         }
     }
 
@@ -109,7 +109,7 @@ pub(super) enum Session {
     File(Connection),
     /// None while it is dropped.
     #[cfg(feature = "postgres")]
-    Postgres(Option<following::Session>),
+    Postgres(Option<Box<following::Session>>),
 }
 
 impl Session {
@@ -121,7 +121,7 @@ impl Session {
                 Ok(Self::File(connection))
             }
             #[cfg(feature = "postgres")]
-            Place::Postgres(server) => Ok(Self::Postgres(Some(server.connect()?))),
+            Place::Postgres(server) => Ok(Self::Postgres(Some(Box::new(server.connect()?)))),
         }
     }
 
@@ -129,7 +129,7 @@ impl Session {
         match self {
             Self::File(_) => true,
             #[cfg(feature = "postgres")]
-            Self::Postgres(session) => session.as_mut().is_some_and(following::Session::is_alive),
+            Self::Postgres(session) => session.as_mut().is_some_and(|session| session.is_alive()),
         }
     }
 

@@ -118,7 +118,7 @@ fn a_view_that_is_killed_forty_times_has_every_record_once() {
 
 #[test]
 fn a_view_in_postgres_that_is_killed_forty_times_has_every_record_once() {
-    let Ok(postgres) = Postgres::start().inspect_err(|skipped| eprintln!("{skipped}")) else { return };
+    let Ok(postgres) = Postgres::start().inspect_err(|skipped| println!("{skipped}")) else { return };
     has_every_record_once(tempfile::tempdir().unwrap().path(), &postgres.url());
 }
 
@@ -230,7 +230,7 @@ fn a_file_of_something_else_is_left_alone() {
 
 #[test]
 fn in_postgres_all_is_as_in_a_file_and_a_database_that_goes_and_comes_back_loses_nothing() {
-    let Ok(mut postgres) = Postgres::start().inspect_err(|skipped| eprintln!("{skipped}")) else { return };
+    let Ok(mut postgres) = Postgres::start().inspect_err(|skipped| println!("{skipped}")) else { return };
     let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
     goes_a_batch_at_a_time(folders[0].path(), &postgres.schema("batches"));
     takes_over(folders[1].path(), &postgres.schema("owners"));

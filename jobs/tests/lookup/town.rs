@@ -49,7 +49,7 @@ impl Town {
         // What it answers with on the network is signed by itself.
         let identity = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
         let (certificate, key) = (identity.cert.pem(), identity.signing_key.serialize_pem());
-        let postgres = Postgres::start_encrypted(Some((&certificate, &key))).inspect_err(|skipped| eprintln!("{skipped}")).ok()?;
+        let postgres = Postgres::start_encrypted(Some((&certificate, &key))).inspect_err(|skipped| println!("{skipped}")).ok()?;
         let mut town = Self::found();
         std::fs::write(town.folder().join("password"), format!("{PASSWORD}\n")).unwrap();
         std::fs::write(town.folder().join("authority.pem"), certificate).unwrap();
