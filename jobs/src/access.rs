@@ -1,6 +1,9 @@
 //! Who may do what on `giaolo serve`: the roles, and one table of all routes.
 
-use engine::access::{Policy, Rule, Trail};
+use engine::access::{Policy, Rule, Trail, Unfit};
+use engine::plan::Plan;
+
+use crate::catalogue::Traffic;
 
 const VIEWER: &str = "viewer";
 const REVIEWER: &str = "reviewer";
@@ -31,7 +34,7 @@ pub static POLICY: Policy = Policy {
     roles: ALL,
     rules: &[
         rule("GET", "/v1/jobs", ALL, false, Trail::Nothing),
-        Rule { four_eyes: Some(JOBS), ..rule("POST", "/v1/jobs", AUTHORS, true, Trail::Change) },
+        Rule { four_eyes: Some(JOBS), check: Some(can_be_submitted), ..rule("POST", "/v1/jobs", AUTHORS, true, Trail::Change) },
         rule("GET", "/v1/jobs/{job}", ALL, false, Trail::Nothing),
         rule("DELETE", "/v1/jobs/{job}", AUTHORS, true, Trail::Change),
         rule("GET", "/v1/jobs/{job}/definition", STAFF, false, Trail::Look),
@@ -64,4 +67,10 @@ pub static POLICY: Policy = Policy {
 
 const fn rule(method: &'static str, path: &'static str, roles: &'static [&'static str], whole: bool, trail: Trail) -> Rule {
     Rule { method, path, roles, whole, trail, four_eyes: None, check: None }
+}
+
+/// Whether a definition can be a job, for who is to approve of it.
+fn can_be_submitted(text: &str) -> Result<(), Unfit> {
+    let hint = "`giaolo validate` tells the same without a server";
+    Plan::read(&Traffic, "definition", text).map(drop).map_err(|problems| Unfit { error: problems.to_string(), hint: hint.to_owned() })
 }

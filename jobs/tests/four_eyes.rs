@@ -120,6 +120,8 @@ fn jobs_take_four_eyes_where_the_server_is_told_so_and_lists_none_where_it_is_to
     let store = LocalTransport::open(folder.join("city.db")).unwrap();
     store.create_topic("sightings", 1).unwrap();
     let server = Running::start(folder, &["--four-eyes", "jobs,hotlist", "--city", city]);
+    let (status, answer) = server.post("POST", "/v1/jobs", Some(&chi), "job: {");
+    assert!(status == 400 && answer.contains("definition:1:"), "nobody is asked about what is no job: {answer}");
     let id = waits(&server, &chi, "/v1/jobs?file=hotlist.yaml", definition);
     assert_eq!(server.ask("POST", &format!("/v1/approvals/{id}/approve"), Some(&an)).0, 404);
     assert_eq!(body(&server.ask("GET", "/v1/jobs", Some(&chi)).1), json!([]));

@@ -1,15 +1,20 @@
 //! Alerts: a page of them, newest first; one with what it rests on; those that changed since.
 
+use std::ops::ControlFlow;
+
 use engine::access::{Grant, Scopes};
+use engine::transport::{TopicStore, TransportError, visit};
 use engine::values;
 use engine::view::{Row, Sql, SqlError, Value as Bound};
-use schemas::{Alert, Id, Name, Revised, Status};
+use schemas::wire::Format;
+use schemas::{Alert, Id, Name, Revised, Sighting, Status};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::intake::{key, signed};
+use super::journeys;
 use super::sight::Sight;
-use super::tables::ALERTS;
+use super::tables::{ALERTS, SIGHTINGS};
 
 /// Which alerts are asked for. What is not given is not asked.
 #[derive(Debug, Default)]
@@ -164,8 +169,23 @@ pub(super) fn list(sql: &dyn Sql, sight: &Sight, grant: &Grant, wanted: &Wanted)
     Ok(Page { alerts: rows.iter().map(|found| shown(sight, grant, found)).collect(), next })
 }
 
-/// One alert, with where its evidence was seen and where its record lies; `None`: there is none that may be shown.
-pub(super) fn one(sql: &dyn Sql, sight: &Sight, grant: &Grant, id: Id) -> Result<Option<Value>, SqlError> {
+/// An alert, and the records of the sightings it rests on, in the order of its evidence.
+pub(super) struct Whole {
+    pub(super) alert: Value,
+    pub(super) sightings: Vec<Option<At>>,
+}
+
+/// Where the record of a sighting lies.
+#[derive(Clone, Copy)]
+pub(super) struct At {
+    pub(super) sighting: Id,
+    pub(super) partition: u32,
+    pub(super) offset: u64,
+}
+
+/// One alert, with where its evidence was seen, the journey it is about, and where the records lie; `None`: there is none that may
+/// be shown.
+pub(super) fn one(sql: &dyn Sql, sight: &Sight, grant: &Grant, id: Id) -> Result<Option<Whole>, SqlError> {
     let Some(row) = sql.first(&format!(r#"SELECT {COLUMNS}, partition, "offset" FROM alerts WHERE id = ?1"#), values![key(id)])? else {
         return Ok(None);
     };
@@ -173,18 +193,45 @@ pub(super) fn one(sql: &dyn Sql, sight: &Sight, grant: &Grant, id: Id) -> Result
     if !grant.sees(found.alert.row.centre.as_str()) {
         return Ok(None);
     }
-    let mut answer = shown(sight, grant, &found);
-    answer["record"] = json!({"topic": ALERTS, "partition": partition, "offset": offset});
-    let mut evidence = Vec::new();
+    let mut alert = shown(sight, grant, &found);
+    alert["record"] = json!({"topic": ALERTS, "partition": partition, "offset": offset});
+    let (mut evidence, mut sightings) = (Vec::new(), Vec::new());
     for one in found.alert.row.evidence.iter().filter(|one| sight.shows(grant, one.camera)) {
-        let span = one.sighting.map(|sighting| span(sql, sighting)).transpose()?.flatten();
+        let (span, at) = one.sighting.map(|sighting| lies(sql, sighting)).transpose()?.flatten().unzip();
+        let (from, until): (Option<u64>, Option<u64>) = span.unzip();
         evidence.push(json!({
             "sighting": one.sighting, "camera": one.camera, "centre": sight.centre(one.camera), "at_ms": one.at_ms,
-            "from_ms": span.map(|(from, _)| from), "until_ms": span.map(|(_, until)| until),
+            "from_ms": from, "until_ms": until, "row": null,
         }));
+        sightings.push(at);
     }
-    answer["evidence"] = evidence.into();
-    Ok(Some(answer))
+    alert["evidence"] = evidence.into();
+    alert["journey_row"] = found.alert.row.journey.map(|journey| journeys::one(sql, sight, grant, journey)).transpose()?.flatten().into();
+    Ok(Some(Whole { alert, sightings }))
+}
+
+/// When a sighting began and ended, and where its record lies.
+fn lies(sql: &dyn Sql, sighting: Id) -> Result<Option<((u64, u64), At)>, SqlError> {
+    let row = sql.first(r#"SELECT from_ms, until_ms, partition, "offset" FROM sightings WHERE id = ?1"#, values![key(sighting)])?;
+    row.map(|row| Ok(((row.get(0)?, row.get(1)?), At { sighting, partition: row.get(2)?, offset: row.get(3)? }))).transpose()
+}
+
+/// The rows of sightings, as their records tell them; none of what the topic keeps no longer.
+pub(super) fn rows(store: &dyn TopicStore, sightings: &[Option<At>]) -> Result<Vec<Value>, TransportError> {
+    let row = |at: &Option<At>| {
+        let Some(At { sighting, partition, offset }) = *at else { return Ok(Value::Null) };
+        let mut found = Value::Null;
+        if store.offsets(SIGHTINGS, partition)?.contains(&offset) {
+            visit(store, SIGHTINGS, partition, offset, |batch, record| {
+                let value = batch.value(record).filter(|_| record.offset == offset);
+                let row = value.and_then(|value| Format::of(value).decode::<Revised<Sighting>>(value).ok());
+                found = row.filter(|row| row.row.id == sighting).map_or(Value::Null, |row| json!(row));
+                ControlFlow::Break(())
+            })?;
+        }
+        Ok(found)
+    };
+    sightings.iter().map(row).collect()
 }
 
 /// How an alert stands that something is to be said about.

@@ -16,9 +16,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::alerts::{self, Wanted};
+use super::alerts::{self, Wanted, Whole};
 use super::sight::Sight;
-use super::{cameras, events, hotlist, intake, journeys, review};
+use super::{cameras, events, hotlist, intake, journeys, review, tables};
 
 /// Alerts or journeys in one answer, unless fewer are asked for.
 const ROWS: u32 = 100;
@@ -230,10 +230,18 @@ async fn one_alert(
         Err(_) => Ok(None),
     };
     match found {
-        Ok(Some(alert)) => Json(alert).into_response(),
+        Ok(Some(whole)) => Json(with_rows(&desk, whole).await).into_response(),
         Ok(None) => no_such_alert(),
         Err(response) => response,
     }
+}
+
+/// An alert with the rows of the sightings it rests on. Where their topic cannot be read now, it is told without.
+async fn with_rows(desk: &Desk, Whole { mut alert, sightings }: Whole) -> Value {
+    let read = desk.with_store(tables::SIGHTINGS, "the rows cannot be read now", move |store| alerts::rows(store, &sightings)).await;
+    let evidence = alert["evidence"].as_array_mut().into_iter().flatten();
+    evidence.zip(read.unwrap_or_default()).for_each(|(one, row)| one["row"] = row);
+    alert
 }
 
 /// The same answer whether there is none or it is another centre's.

@@ -123,7 +123,7 @@ pub(super) fn journey(sql: &dyn Sql, journey: &Revised<Journey>) -> Result<(), S
     Ok(())
 }
 
-/// Of a sighting, where and when; and that its camera sees.
+/// Of a sighting, where and when, and where its record lies; and that its camera sees.
 pub(super) fn sighting(sql: &dyn Sql, record: &Committed<'_>, sighting: &Revised<Sighting>) -> Result<(), SqlError> {
     let Revised { revision, status, row } = sighting;
     if *status == Status::Withdrawn {
@@ -131,11 +131,12 @@ pub(super) fn sighting(sql: &dyn Sql, record: &Committed<'_>, sighting: &Revised
         return Ok(());
     }
     retention::look_again(sql, &["sighting"], row.until_ms)?;
-    let put = "INSERT INTO sightings (id, revision, camera, from_ms, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+    let put = r#"INSERT INTO sightings (id, revision, camera, from_ms, until_ms, partition, "offset") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
         ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, camera = excluded.camera, from_ms = excluded.from_ms,
-            until_ms = excluded.until_ms WHERE excluded.revision > sightings.revision";
+            until_ms = excluded.until_ms, partition = excluded.partition, "offset" = excluded."offset"
+            WHERE excluded.revision > sightings.revision"#;
     let (camera, from, until) = (row.camera.as_str(), signed(row.from_ms), signed(row.until_ms));
-    sql.execute(put, values![key(row.id), *revision, camera, from, until])?;
+    sql.execute(put, values![key(row.id), *revision, camera, from, until, record.partition, signed(record.offset)])?;
     // A revision without a newer frame, such as the final one, tells nothing of the camera.
     let seen = "INSERT INTO cameras (camera, seen_ms, lag_ms) VALUES (?1, ?2, ?3)
         ON CONFLICT (camera) DO UPDATE SET seen_ms = excluded.seen_ms, lag_ms = excluded.lag_ms

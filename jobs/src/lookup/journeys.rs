@@ -7,7 +7,7 @@ use schemas::{Id, Journey, PlateText, Revised};
 use serde_json::{Value, json};
 
 use super::alerts::{parsed, span};
-use super::intake::signed;
+use super::intake::{key, signed};
 use super::sight::Sight;
 
 /// A vehicle's way past cameras.
@@ -46,6 +46,14 @@ pub(super) fn list(
         journeys.push(shown(&journey, &parts, whole));
     }
     Ok((journeys, false))
+}
+
+/// One journey as it may be shown; `None`: it is not there any more, or nothing of it may be seen.
+pub(super) fn one(sql: &dyn Sql, sight: &Sight, grant: &Grant, id: Id) -> Result<Option<Value>, SqlError> {
+    let Some(row) = sql.first("SELECT row FROM journeys WHERE id = ?1", values![key(id)])? else { return Ok(None) };
+    let Some(journey) = parsed::<Revised<Journey>>(&row, 0)? else { return Ok(None) };
+    let (whole, parts) = (grant.scopes == Scopes::All, parts(sql, sight, grant, &journey.row)?);
+    Ok((whole || !parts.is_empty()).then(|| shown(&journey, &parts, whole)))
 }
 
 /// The parts of a journey that may be shown, in order of time.

@@ -8,7 +8,7 @@ use super::{Retention, intake, retention};
 
 pub(super) const ALERTS: &str = "alerts";
 const JOURNEYS: &str = "journeys";
-const SIGHTINGS: &str = "sightings";
+pub(super) const SIGHTINGS: &str = "sightings";
 const CAPTURE_HEALTH: &str = "capture_health";
 pub(super) const REVIEWS: &str = "reviews";
 pub(super) const ACKNOWLEDGEMENTS: &str = "acknowledgements";
@@ -17,6 +17,8 @@ pub(super) const ACKNOWLEDGEMENTS: &str = "acknowledgements";
 ///
 /// Journeys and sightings lie in the order in which they came, not of their ids, which are hashes: what is revised lies together,
 /// and a quarter as much is written.
+///
+/// Of a sighting the row is not kept here, but where its record lies: what a plate was read as is looked at when an alert is.
 ///
 /// `hits` are the journeys and sightings that alerts rest on which stand. `tidied` says up to when there is nothing left that
 /// is too old and no hit.
@@ -50,7 +52,7 @@ const SQL: &str = r#"
     CREATE INDEX journeys_by_age ON journeys (until_ms);
     CREATE TABLE sightings (
         place INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, revision INTEGER NOT NULL, camera TEXT NOT NULL,
-        from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL
+        from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX sightings_by_age ON sightings (until_ms);
     CREATE TABLE cameras (camera TEXT PRIMARY KEY, seen_ms INTEGER, lag_ms INTEGER, capture TEXT) STRICT, WITHOUT ROWID;
@@ -71,7 +73,7 @@ pub(super) struct Traffic {
 
 impl Tables for Traffic {
     const APPLICATION: [u8; 4] = *b"GIAL";
-    const VERSION: i32 = 3;
+    const VERSION: i32 = 4;
     const SQL: &'static str = SQL;
 
     fn topics(&self) -> Vec<String> {

@@ -36,7 +36,9 @@ fn learns_nothing(mut town: Town) {
     town.tell("journeys", &journey(&id(5), 1, "final", &easts, &[(&id(3), "e2")], far + 11, far + 13));
     town.tell("alerts", &alert(&id(6), 1, "final", "wrong_way", "east", far, &[("e2", json!(id(3)), far)]));
     let crossing = [("e1", json!(id(1)), far), ("w1", json!(id(2)), near)];
-    town.tell("alerts", &alert(&id(7), 1, "final", "section_speed", "west", near, &crossing));
+    let mut both_saw = alert(&id(7), 1, "final", "section_speed", "west", near, &crossing);
+    both_saw["journey"] = json!(id(4));
+    town.tell("alerts", &both_saw);
     town.tell("alerts", &alert(&id(8), 1, "final", "wrong_way", "west", near + 1, &[("w1", json!(id(2)), near)]));
     // A camera that is not on the map, and what it saw.
     town.tell("sightings", &sighting(&id(9), 1, "final", "zz9", far + 21, far + 23));
@@ -113,10 +115,14 @@ fn learns_nothing(mut town: Town) {
     assert_eq!((&crossing["withheld"], &crossing["text"]), (&json!(true), &json!(null)));
     assert_eq!((crossing["evidence"].as_array().unwrap().len(), &crossing["evidence"][0]["camera"]), (1, &json!("w1")));
     assert_eq!(crossing["measured"], json!({"speed_cms": 1800}));
+    let part = json!({"sighting": id(2), "camera": "w1", "centre": "west", "from_ms": near, "until_ms": near + 7});
+    let journey = &crossing["journey_row"];
+    assert_eq!((&journey["parts"], &journey["from_ms"], &journey["revision"]), (&json!([part]), &json!(near), &json!(null)));
+    assert_eq!((&crossing["evidence"][0]["row"]["id"], &crossing["evidence"][0]["row"]["boxes"]), (&json!(id(2)), &json!(9)));
     let whole = town.ask(&format!("/v1/alerts/{}", id(7)), &all);
+    assert_eq!((whole["journey_row"]["parts"].as_array().unwrap().len(), &whole["journey_row"]["revision"]), (2, &json!(17)));
     assert_eq!((&whole["withheld"], whole["evidence"].as_array().unwrap().len()), (&json!(false), 2));
     let journeys = town.ask(&format!("/v1/vehicles/88A12345/journeys?{ask}"), &west);
-    let part = json!({"sighting": id(2), "camera": "w1", "centre": "west", "from_ms": near, "until_ms": near + 7});
     assert_eq!((&journeys["journeys"][0]["parts"], &journeys["journeys"][0]["from_ms"]), (&json!([part]), &json!(near)));
     assert_eq!(journeys["journeys"][0]["revision"], json!(null));
     let journeys = town.ask(&format!("/v1/vehicles/88A12345/journeys?{ask}"), &all);

@@ -210,6 +210,7 @@ fn every_question(mut town: Town) {
             let seen = evidence["sighting"].as_str().and_then(|id| model.sightings.get(id)).filter(|seen| seen["status"] != "withdrawn");
             assert_eq!((&shown["camera"], &shown["at_ms"]), (&evidence["camera"], &evidence["at_ms"]));
             assert_eq!(&shown["from_ms"], seen.map_or(&Value::Null, |seen| &seen["from_ms"]), "{id}");
+            assert_eq!(&shown["row"], seen.unwrap_or(&Value::Null), "{id}");
         }
     }
 }

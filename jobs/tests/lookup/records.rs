@@ -15,7 +15,8 @@ pub(crate) fn plate(text: &str, kind: &str) -> Value {
 
 pub(crate) fn sighting(id: &str, revision: u32, status: &str, camera: &str, from_ms: u64, until_ms: u64) -> Value {
     json!({"id": id, "revision": revision, "status": status, "camera": camera, "class": "car", "body": null, "from_ms": from_ms,
-        "until_ms": until_ms, "plate": null, "crossings": [], "stays": [], "speed_cms": null, "boxes": 9})
+        "until_ms": until_ms, "plate": null, "crossings": [], "stays": [], "speed_cms": null, "boxes": 9, "against_cm": null,
+        "against_from_ms": null})
 }
 
 /// `parts` are sightings and cameras.
