@@ -4,8 +4,9 @@
 #   make demo-video  the same from the films of four cameras on: pictures, vehicles, plates, alerts, and a sheet of their pictures
 #   make test      all tests, the live ones against a real Apache Kafka
 #   make soak      thousands of seeds through the simulation of the engine, five minutes of them; then a job on a Kafka that is shut
-#                  down and started twenty times; then broken frames, model files, records, definitions, requests, answers,
-#                  introductions and packages, five minutes each.
+#                  down and started twenty times; then processes of a cluster that are killed or stand still, a quarter of an hour;
+#                  then broken frames, model files, records, definitions, requests, answers, introductions and packages, five
+#                  minutes each.
 #                  SOAK_MINUTES=60 and SOAK_ROUNDS=100 for longer
 #   make bench     one benchmark for each promise in the README
 #   make peers     the plate join from Kafka to Kafka, exactly once, here and on Apache Flink; PEERS="--help" tells of its options
@@ -38,6 +39,7 @@ test: install kafka python
 soak: install kafka
 	cargo test --locked -p giaolo-engine --lib simulation::soak -- --ignored --nocapture
 	cargo test --locked -p giaolo-engine --test transport shut_down_again -- --ignored --nocapture
+	cargo test --locked -p giaolo-jobs --test cluster many_ -- --ignored --nocapture --test-threads 1
 	MUTATE_S=$$((60 * $${SOAK_MINUTES:-5})) cargo test --locked --workspace --features giaolo-city/train brings -- --nocapture --test-threads 1
 
 bench: install

@@ -120,6 +120,9 @@ impl Committer {
         {
             group.add(next);
         }
+        if group.failed.is_some() || group.lost.is_some() {
+            self.check_writer()?;
+        }
         if let Some(Failure { message, part, jobs }) = group.failed {
             return Err(RunError::Worker { name: self.job.clone(), message, part, jobs });
         }
@@ -128,6 +131,15 @@ impl Committer {
         }
         self.hold(&group)?;
         Ok(self.take(group)?)
+    }
+
+    /// Whoever has lost the others goes on as the writer, and must not take that from another who took it over meanwhile: this
+    /// process may have stood still so long that it was given up.
+    fn check_writer(&mut self) -> Result<(), TransportError> {
+        match self.writer.check() {
+            Err(error) if !error.retry => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// How far it has come.

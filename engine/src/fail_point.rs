@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! start   before-init ▸ after-init ▸ after-progress ▸ in-replay …
+//! work    in-worker ▸ in-part                                         a panic there, and the process lives on
 //! commit  mid-send ▸ before-commit ▸ in-commit ▸ after-commit
 //! ```
 //!
 //! Without the feature `fail-points` passing a stage is nothing at all. With it the environment variable `GIAOLO_DIE_AT` names
 //! one, and at which passing of it the process ends: `mid-send:3`. Nothing in the process learns of its end.
 //!
-//! The crate `fail` does this and a good deal more: actions of many kinds, by chance, changed while the program runs. One
-//! action is all that is wanted here.
+//! The crate `fail` does this and a good deal more: actions of many kinds, by chance, changed while the program runs. Two
+//! actions are all that is wanted here.
 
 /// A stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,10 @@ pub(crate) enum Stage {
     AfterProgress,
     /// In the midst of what a restart repeats.
     InReplay,
+    /// A worker takes an epoch in, and is in no part of a job.
+    InWorker,
+    /// A worker is in a part that others join.
+    InPart,
     /// Rows are written, the progress is not.
     MidSend,
     /// Rows and progress are written and not committed.
@@ -83,6 +88,7 @@ mod armed {
                 };
                 return drop(thread::spawn(end));
             }
+            Stage::InWorker | Stage::InPart => panic!("told to panic {}", stage.name()),
             _ => {}
         }
         process::abort();
@@ -101,6 +107,8 @@ mod armed {
                 Self::AfterInit => "after-init",
                 Self::AfterProgress => "after-progress",
                 Self::InReplay => "in-replay",
+                Self::InWorker => "in-worker",
+                Self::InPart => "in-part",
                 Self::MidSend => "mid-send",
                 Self::BeforeCommit => "before-commit",
                 Self::InCommit => "in-commit",

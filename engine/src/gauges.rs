@@ -47,6 +47,8 @@ pub struct Figures {
     pub running: BTreeSet<(String, String)>,
     /// Times the workers were started anew after a failure.
     pub restarts: u64,
+    /// Why, the last time.
+    pub failure: Option<String>,
     /// Times from reading an epoch to its commit.
     pub commit_ms: Histogram,
 }

@@ -20,6 +20,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::core::input::Handle;
 use timely::dataflow::operators::generic::operator::Operator;
 
+use crate::fail_point::{Stage, pass};
 use crate::flow::Changes;
 
 /// A change: the row, the moment, and whether it comes (1) or leaves (-1).
@@ -149,6 +150,7 @@ pub(crate) fn tap<D: ExchangeData>(changes: Changes<'_, D>, name: &str, keep: Ke
             input.for_each(|_, batch| stem.take(batch));
             let until = frontier.frontier().first().copied().unwrap_or(u64::MAX);
             if until > stem.until.get() {
+                pass(Stage::InPart);
                 stem.advance(until);
             }
         }

@@ -52,7 +52,7 @@ impl Server {
             if stopped || !(excused || budget.spend()) {
                 return Err(error);
             }
-            self.gauges.change(|figures| figures.restarts += 1);
+            self.gauges.change(|figures| (figures.restarts, figures.failure) = (figures.restarts + 1, Some(error.to_string())));
         }
     }
 

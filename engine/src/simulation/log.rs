@@ -307,4 +307,9 @@ impl Writer for LogWriter {
         }
         Ok(())
     }
+
+    fn check(&mut self) -> Result<(), TransportError> {
+        let current = self.log.place().generation == self.generation;
+        if current { Ok(()) } else { Err(TransportError::lasting("another writer took over")) }
+    }
 }

@@ -137,6 +137,14 @@ pub trait Writer: Send {
     /// rows and progress may be given again: a commit whose outcome was unknown is then asked about, not repeated. Or the
     /// writer is dropped, and the next one's [`history`](Self::history) tells. A lasting error ends the writer.
     fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError>;
+
+    /// Whether this is still the one writer; it always is where none is fenced.
+    ///
+    /// # Errors
+    /// Another took over, which is a lasting error; or who writes cannot be known now.
+    fn check(&mut self) -> Result<(), TransportError> {
+        Ok(())
+    }
 }
 
 /// A row for an output topic.

@@ -14,6 +14,7 @@ use super::{Charge, Complete, Completed, Failure, PARK};
 use crate::basis::Basis;
 use crate::changelog::Opening;
 use crate::epoch::{Departure, Epoch, Launch, Order};
+use crate::fail_point::{Stage, pass};
 use crate::flow::{Ends, Feed, Flow, Limits, Newest, Outbox, Predecessors, Shelf, Site};
 use crate::gauges::Gauges;
 use crate::profile::Profile;
@@ -242,6 +243,7 @@ impl Desk {
     }
 
     fn take(&mut self, epoch: Arc<Epoch>) {
+        pass(Stage::InWorker);
         for moment in &epoch.moments {
             for slice in &moment.slices {
                 let source = epoch.partitions[slice.partition].source;

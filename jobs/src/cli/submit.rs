@@ -265,6 +265,9 @@ fn status(status: &Value) -> String {
         _ = writeln!(out, "the clock waits for {place}");
     }
     _ = writeln!(out, "{} commits, {} epochs in flight, {} restarts", number("commits"), number("epochs_in_flight"), number("restarts"));
+    if let Some(failure) = figures["failure"].as_str() {
+        _ = writeln!(out, "started anew the last time because {failure}");
+    }
     for partition in figures["partitions"].as_array().into_iter().flatten() {
         let lag = match partition["caught_up"] == true {
             true => "caught up".to_owned(),

@@ -252,4 +252,8 @@ impl Writer for KafkaWriter {
         }
         Ok(())
     }
+
+    fn check(&mut self) -> Result<(), TransportError> {
+        self.check_writer()
+    }
 }

@@ -76,6 +76,11 @@ impl Writer for LocalWriter {
         steps.add(progress);
         Ok(())
     }
+
+    fn check(&mut self) -> Result<(), TransportError> {
+        let place = self.database.place();
+        self.database.change(|transaction| progress::check_writer(transaction, &self.job, self.generation, &place))
+    }
 }
 
 /// A row's headers as a JSON object; nothing if it has none.

@@ -1,81 +1,25 @@
 //! More than one process: the program started several times over a hosts file, killed here and there, says what it says alone.
 
+mod processes;
+mod served;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use city::Random;
 use city::broker::Broker;
+use engine::transport::Transport;
 use engine::transport::kafka::{KafkaConfig, KafkaTransport};
 use engine::transport::local::LocalTransport;
-use engine::transport::{Batch, Position, Transport};
-use serde_json::Value;
 use tempfile::TempDir;
 
-/// The recording that comes with the program.
-const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo");
-const CITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/city.json");
-const TABLES: [&str; 3] = ["sightings", "journeys", "alerts"];
-/// What has not come about by then never will.
-const MOST: Duration = Duration::from_secs(120);
-
-fn giaolo(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_giaolo")).args(arguments).output().unwrap()
-}
-
-/// Addresses nobody listens at just now, in a file.
-fn hosts(folder: &Path, processes: usize) -> PathBuf {
-    let held: Vec<TcpListener> = (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let lines: Vec<String> = held.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect();
-    let path = folder.join(format!("hosts-{processes}-{}", lines[0].rsplit(':').next().unwrap()));
-    fs::write(&path, lines.join("\n")).unwrap();
-    path
-}
-
-/// A process that is killed when it is not wanted any more.
-struct Process {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Process {
-    fn start(log: &Path, arguments: &[String]) -> Self {
-        let errors = File::options().create(true).append(true).open(log).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_giaolo"));
-        Self { child: command.args(arguments).stdout(Stdio::null()).stderr(errors).spawn().unwrap(), log: log.to_owned() }
-    }
-
-    fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
-    /// Waits until it ends well.
-    fn finish(&mut self) {
-        let began = Instant::now();
-        while !self.has_ended() {
-            assert!(began.elapsed() < MOST, "it does not end: {}", self.said());
-            sleep(Duration::from_millis(10));
-        }
-        assert!(self.child.wait().unwrap().success(), "{}", self.said());
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use self::processes::{CITY, DEMO, Process, giaolo, hosts, rows};
 
 /// The job `city` over a recording, in so many processes.
 struct Run {
@@ -107,26 +51,6 @@ impl Run {
     }
 }
 
-/// All rows of the tables, each with how often it stands there.
-fn rows(place: &dyn Transport) -> BTreeMap<String, usize> {
-    let mut rows = BTreeMap::new();
-    for topic in TABLES {
-        for partition in place.partitions(topic).unwrap_or_default() {
-            let mut reader = place.reader(topic, partition, 0).unwrap();
-            let mut position = Position::More;
-            while position == Position::More {
-                let mut batch = Batch::default();
-                position = reader.read(1 << 20, &mut batch).unwrap();
-                for record in &batch.records {
-                    let row = format!("{topic} {}", String::from_utf8_lossy(batch.value(record).unwrap()));
-                    *rows.entry(row).or_default() += 1;
-                }
-            }
-        }
-    }
-    rows
-}
-
 /// Holds rows to those of a run that was alone: all of them, once each, and so every revision.
 fn hold(found: &BTreeMap<String, usize>, what: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -141,12 +65,12 @@ fn hold(found: &BTreeMap<String, usize>, what: &str) {
 }
 
 #[test]
-fn two_processes_say_what_one_says() {
-    for workers in [1, 2] {
+fn several_processes_say_what_one_says() {
+    for (processes, workers) in [(2, 1), (2, 2), (3, 1)] {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("city.db");
-        Run::start(2, workers, &["--input", DEMO, "--local", store.to_str().unwrap()]).finish();
-        hold(&rows(&LocalTransport::open(&store).unwrap()), &format!("2 processes, {workers} workers each"));
+        Run::start(processes, workers, &["--input", DEMO, "--local", store.to_str().unwrap()]).finish();
+        hold(&rows(&LocalTransport::open(&store).unwrap()), &format!("{processes} processes, {workers} workers each"));
     }
 }
 
@@ -245,92 +169,6 @@ fn whoever_is_killed_nothing_is_lost_or_repeated_on_kafka() {
 #[ignore = "takes minutes"]
 fn many_kills_on_kafka() {
     killed_on_kafka(40, 22);
-}
-
-/// The first frames of the recording in two halves, as if the last came now.
-fn just_now(folder: &Path) -> [PathBuf; 2] {
-    let file = flate2::read::GzDecoder::new(File::open(format!("{DEMO}/observations.ndjson.gz")).unwrap());
-    let read = |line: std::io::Result<String>| serde_json::from_str::<Value>(&line.unwrap()).unwrap();
-    let mut lines: Vec<Value> = BufReader::new(file).lines().take(30_000).map(read).collect();
-    let now_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;
-    let late_ms = now_ms - lines.last().unwrap()["received_ms"].as_i64().unwrap();
-    for line in &mut lines {
-        for field in ["at_ms", "received_ms"] {
-            line[field] = (line[field].as_i64().unwrap() + late_ms).into();
-        }
-    }
-    [0, 1].map(|half| {
-        let path = folder.join(format!("half-{half}"));
-        fs::create_dir(&path).unwrap();
-        let text: Vec<String> = lines.chunks(15_000).nth(half).unwrap().iter().map(Value::to_string).collect();
-        fs::write(path.join("observations.ndjson"), text.join("\n")).unwrap();
-        if half == 0 {
-            ["signals", "hotlist"].iter().for_each(|topic| fs::write(path.join(topic).with_extension("ndjson"), "").unwrap());
-        }
-        path
-    })
-}
-
-/// Asks a server until it says something.
-fn until(address: &str, arguments: &[&str], wanted: &str) {
-    let began = Instant::now();
-    loop {
-        let output = giaolo(&[arguments, &["--server", address]].concat());
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        if output.status.success() && text.contains(wanted) {
-            return;
-        }
-        assert!(began.elapsed() < MOST, "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
-        sleep(Duration::from_millis(100));
-    }
-}
-
-#[test]
-fn a_server_of_two_processes_goes_on_when_its_follower_was_killed() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (store, hosts) = (at("city.db"), hosts(folder.path(), 2));
-    let feed = |half: &Path| {
-        let fed = giaolo(&["feed", half.to_str().unwrap(), "--local", &store, "--partitions", "4"]);
-        assert!(fed.status.success(), "{}", String::from_utf8_lossy(&fed.stderr));
-    };
-    let [first, second] = just_now(folder.path());
-    feed(&first);
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let start = |process: usize| {
-        let process = process.to_string();
-        let store = ["--local", &store, "--city", CITY, "--listen", &port];
-        let arguments = [&["serve"], &store[..], &["--hosts", hosts.to_str().unwrap(), "--process", &process]].concat();
-        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
-        Process::start(&folder.path().join(format!("log-{process}")), &arguments)
-    };
-    // It waits for the leader, and the leader for it.
-    let follower = start(1);
-    let began = Instant::now();
-    while !follower.said().contains("waiting for process 0") {
-        assert!(began.elapsed() < MOST, "{}", follower.said());
-        sleep(Duration::from_millis(10));
-    }
-    let leader = start(0);
-    until(&port, &["submit", "city"], "city is ");
-    until(&port, &["list"], "city  running");
-    let sightings = || rows(&LocalTransport::open(&store).unwrap()).keys().filter(|row| row.starts_with("sightings ")).count();
-    let wait = |more_than: usize| {
-        let began = Instant::now();
-        while sightings() <= more_than {
-            assert!(began.elapsed() < MOST, "no more than {more_than} sightings:\n{}", leader.said());
-            sleep(Duration::from_millis(50));
-        }
-    };
-    wait(100);
-    drop(follower);
-    let follower = start(1);
-    let before = sightings();
-    feed(&second);
-    wait(before + 100);
-    assert!(leader.said().contains("process 1 at"), "{}", leader.said());
-    until(&port, &["stop", "city"], "city is stopped");
-    drop((leader, follower));
 }
 
 /// What the program says that cannot work as it was started.
