@@ -22,7 +22,7 @@ use super::journey_plate::journey_plate;
 use super::road::Road;
 use super::similarity::{Read, Similarity};
 use super::{Bond, Itinerary};
-use crate::stream::{Changes, Clock, fold};
+use crate::stream::{Changes, Clock, Footprint, fold};
 
 /// How journeys are made of bonds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -72,7 +72,15 @@ pub fn assemble_journeys<'scope>(
 ) -> Changes<'scope, Arc<Itinerary>> {
     let mut assembler = Assembler::new(&city, parameters);
     let parts = sightings.map(Part::Sighting).concat(bonds.map(Part::Bond));
-    fold(parts, "Assemble journeys", |_| ASSEMBLING, move |now, changes, out| assembler.apply(now, changes, out))
+    fold(
+        parts,
+        "Assemble journeys",
+        |_| ASSEMBLING,
+        move |now, changes, out| {
+            assembler.apply(now, changes, out);
+            assembler.footprint()
+        },
+    )
 }
 
 /// The worker that assembles, counted round: neither the one that links nor, where there are three, the one that publishes.
@@ -152,6 +160,12 @@ impl Assembler {
     #[must_use]
     pub fn size(&self) -> usize {
         self.sightings.len()
+    }
+
+    /// The same with all that is known of each, and their itineraries.
+    fn footprint(&self) -> Footprint {
+        let sightings = Footprint::of::<(Id, Arc<Sighting>, Id, Id, u64, Id)>(self.size());
+        sightings + Footprint::of::<(Id, Bond, Id, Id)>(self.onward.len()) + Footprint::of::<(Id, Arc<Itinerary>)>(self.itineraries.len())
     }
 
     /// Replaces sightings and bonds; returns whom that touches.

@@ -25,7 +25,7 @@ use schemas::{City, Counts, Duration, Effectiveness, Id, Name};
 use serde::{Deserialize, Serialize};
 
 use self::case::Case;
-use crate::stream::fold;
+use crate::stream::{Footprint, fold};
 use crate::{Changes, Clock};
 
 const NAME: &str = "effectiveness";
@@ -144,7 +144,15 @@ pub fn effectiveness<'scope>(
     let centres = city.cameras.iter().map(|camera| (camera.id, camera.centre)).collect();
     let mut books = Books { centres, parameters, cases: FxHashMap::default(), cells: BTreeMap::new(), swept_ms: 0 };
     let news = passages.map(News::Passage).concat(facts.map(News::Fact));
-    fold(news, NAME, |_| 0, move |now, changes, out| books.advance(now, changes, out))
+    fold(
+        news,
+        NAME,
+        |_| 0,
+        move |now, changes, out| {
+            books.advance(now, changes, out);
+            Footprint::of::<(Id, [Fact; 2])>(books.cases.len()) + Footprint::of::<(Cell, Counts)>(books.cells.len())
+        },
+    )
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

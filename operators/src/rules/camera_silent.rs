@@ -20,7 +20,7 @@ use schemas::{Alert, Camera, City, Duration, Evidence, Id, Name, Observation, Pl
 use serde::{Deserialize, Serialize};
 
 use super::raise::seconds;
-use crate::stream::fold;
+use crate::stream::{Footprint, fold};
 use crate::{Arrived, Changes, Clock, Observed};
 
 const RULE: &str = "camera_silent";
@@ -72,6 +72,7 @@ pub fn camera_silent<'scope>(
         let mut signs: Vec<Sign> = changes.drain(..).filter(|(_, diff)| *diff > 0).map(|(sign, _)| sign).collect();
         watch.advance(now, &mut signs, out);
         consolidate(out);
+        Footprint::of::<(Name, Watched)>(watch.cameras.len())
     })
 }
 

@@ -26,7 +26,7 @@ use super::map::{Map, crossing_error_ms, stop_crossing};
 use super::raise::seconds;
 use crate::city::Itinerary;
 use crate::city::road::CameraNumber;
-use crate::stream::fold;
+use crate::stream::{Footprint, fold};
 use crate::{Changes, Clock};
 
 const RULE: &str = "cloned_plate";
@@ -104,6 +104,8 @@ pub fn cloned_plate<'scope>(
             swept_ms = now;
             plates.retain(|_, seen| seen.forget(now.saturating_sub(parameters.lateness.ms()), window_ms));
         }
+        // Most plates are read once or twice.
+        Footprint::of::<(Plated, Seen)>(plates.len())
     })
 }
 

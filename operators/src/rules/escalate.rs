@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use schemas::{Acknowledgement, Assignment, Duration, Id, Name};
 use serde::{Deserialize, Serialize};
 
-use crate::stream::fold;
+use crate::stream::{Footprint, fold};
 use crate::{Changes, Clock, Observed};
 
 const NAME: &str = "escalate";
@@ -51,7 +51,15 @@ pub fn escalate<'scope>(
 ) -> Changes<'scope, Assignment> {
     let mut desk = Desk { answer_ms: parameters.answer.ms(), lateness_ms: parameters.lateness.ms(), ..Desk::default() };
     let news = acknowledgements.map(News::Acknowledged).concat(assignments.map(News::Assigned)).concat(observed.map(News::Observed));
-    fold(news, NAME, |_| 0, move |now, changes, out| desk.advance(now, changes, out))
+    fold(
+        news,
+        NAME,
+        |_| 0,
+        move |now, changes, out| {
+            desk.advance(now, changes, out);
+            Footprint::of::<(Id, Case, Assignment)>(desk.cases.len())
+        },
+    )
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

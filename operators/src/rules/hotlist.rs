@@ -26,7 +26,7 @@ use super::map::{Map, stop_crossing};
 use super::raise::posterior_permille;
 use crate::city::Itinerary;
 use crate::city::confusion::confused_with;
-use crate::stream::fold;
+use crate::stream::{Footprint, fold};
 use crate::{Changes, Clock};
 
 const RULE: &str = "hotlist";
@@ -76,7 +76,12 @@ pub fn hotlist<'scope>(
         News::Entry(worker, _) => *worker,
         News::Trip(trip) => trip.journey.0,
     };
-    fold(trips.concat(to_everyone), RULE, route, move |now, changes, out| watch.advance(now, changes, out))
+    fold(trips.concat(to_everyone), RULE, route, move |now, changes, out| {
+        watch.advance(now, changes, out);
+        // Of most plates there is one.
+        Footprint::of::<(PlateText, Trip, isize)>(watch.trips.len())
+            + Footprint::of::<(PlateText, HotlistEntry, isize)>(watch.entries.len())
+    })
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

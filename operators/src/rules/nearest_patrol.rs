@@ -20,7 +20,7 @@ use schemas::{Alert, Assignment, Camera, City, Duration, Name, NearUnit, Patrol}
 use serde::{Deserialize, Serialize};
 
 use crate::city::road::{CameraNumber, Road};
-use crate::stream::{InForce, fold};
+use crate::stream::{Footprint, InForce, fold};
 use crate::{Changes, Clock};
 
 const NAME: &str = "nearest_patrol";
@@ -62,7 +62,17 @@ pub fn nearest_patrol<'scope>(
 ) -> Changes<'scope, Assignment> {
     let mut desk = Desk { ways: Ways::of(city), parameters, units: BTreeMap::new(), alerts: BTreeMap::new(), swept_ms: 0 };
     let news = alerts.map(News::Alert).concat(patrols.map(News::Patrol));
-    fold(news, NAME, |_| 0, move |now, changes, out| desk.advance(now, changes, out))
+    fold(
+        news,
+        NAME,
+        |_| 0,
+        move |now, changes, out| {
+            desk.advance(now, changes, out);
+            // Two alerts seldom happen in the same millisecond.
+            let places = desk.units.values().map(InForce::len).sum();
+            Footprint::of::<(Alert, Option<Assignment>)>(desk.alerts.len()) + Footprint::of::<Patrol>(places)
+        },
+    )
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use differential_dataflow::consolidation::consolidate;
 use schemas::{Alert, Plate};
 
 use crate::Changes;
-use crate::stream::fold;
+use crate::stream::{Footprint, fold};
 
 /// Lets only real differences through.
 ///
@@ -18,6 +18,7 @@ pub(super) fn raise<'scope>(alerts: Changes<'scope, Alert>, rule: &str) -> Chang
         |_now, changes, out| {
             consolidate(changes);
             out.append(changes);
+            Footprint::NOTHING
         },
     )
 }

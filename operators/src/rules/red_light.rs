@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::map::{Map, crossing_error_ms, head, line_kind};
 use super::raise::{seconds, subject, vehicle};
 use crate::city::road::CameraNumber;
-use crate::stream::{InForce, fold};
+use crate::stream::{Footprint, InForce, fold};
 use crate::{Changes, Clock};
 
 const RULE: &str = "red_light";
@@ -97,6 +97,7 @@ pub fn red_light<'scope>(
             swept_ms = now;
             heads.values_mut().for_each(|head| head.forget(now.saturating_sub(keep_ms)));
         }
+        heads.values().map(Head::footprint).sum()
     })
 }
 
@@ -242,6 +243,10 @@ struct Judged {
 }
 
 impl Head {
+    fn footprint(&self) -> Footprint {
+        Footprint::of::<((u64, Entry), Judged)>(self.entries.len()) + Footprint::of::<Signal>(self.signals.len())
+    }
+
     /// Takes what is new of this head at one moment, and judges again what it can bear on.
     fn advance(&mut self, news: &[(News, isize)], map: &Map, parameters: &RedLightParameters, out: &mut Vec<(Alert, isize)>) {
         let mut again = Vec::new();

@@ -20,7 +20,7 @@ use timely::dataflow::operators::vec::Map;
 
 use super::interval_join::Side;
 use super::timeline::spread;
-use super::{Changes, Clock, InForce, fold};
+use super::{Changes, Clock, Footprint, InForce, fold};
 
 /// Joins each left row with the right row of its key in force at its event time, the latest that is not later.
 ///
@@ -69,24 +69,29 @@ where
         move |row: &Side<L, R>| spread(&key(row).0)
     };
     let mut keys: FxHashMap<K, Joined<L, R, Out>> = FxHashMap::default();
-    let mut swept_ms: Clock = 0;
+    let (mut swept_ms, mut held): (Clock, usize) = (0, 0);
     fold(left.concat(right).as_collection(), name, route, move |now, changes, out| {
         consolidate(changes);
         for (row, diff) in changes.drain(..) {
             let (key, at_ms) = key(&row);
-            match row {
-                Side::Left(row) if at_ms.saturating_add(lateness_ms) >= now => {
-                    keys.entry(key).or_default().left(at_ms, row, diff, &join, out)
-                }
-                Side::Left(_) => {}
-                Side::Right(row) => keys.entry(key).or_default().right(at_ms, row, diff, &join, out),
+            if matches!(row, Side::Left(_)) && at_ms.saturating_add(lateness_ms) < now {
+                continue;
             }
+            let rows = keys.entry(key).or_default();
+            held -= rows.len();
+            match row {
+                Side::Left(row) => rows.left(at_ms, row, diff, &join, out),
+                Side::Right(row) => rows.right(at_ms, row, diff, &join, out),
+            }
+            held += rows.len();
         }
         consolidate(out);
         if now.saturating_sub(swept_ms) > lateness_ms / 8 {
             swept_ms = now;
             keys.retain(|_, rows| rows.forget(now.saturating_sub(lateness_ms)));
+            held = keys.values().map(Joined::len).sum();
         }
+        Footprint::of::<(L, isize, Option<Out>)>(held) + Footprint { rows: 0, ..Footprint::of::<(K, Joined<L, R, Out>)>(keys.len()) }
     })
 }
 
@@ -126,6 +131,10 @@ impl<L: Ord + Clone, R: Ord, Out: Clone + PartialEq> Joined<L, R, Out> {
                 *told = says;
             }
         }
+    }
+
+    fn len(&self) -> usize {
+        self.left.len() + self.right.len()
     }
 
     /// Forgets left rows from before `since_ms`, and right rows of which none in force since then is one; whether any is left.

@@ -16,17 +16,19 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::progress::frontier::MutableAntichain;
 
-use super::{Changes, Clock};
+use super::footprint::Teller;
+use super::{Changes, Clock, Footprint};
 
 /// Folds changes into state, moment by moment.
 ///
 /// `route` spreads the records over workers: records with equal numbers meet in one place. `logic` is called once for each
 /// moment that has changes, with all of them that this worker is to see (in no particular order: sort where order
-/// matters), and puts into its last argument what changes at that same moment. It should drain the changes.
+/// matters), and puts into its last argument what changes at that same moment. It should drain the changes. It returns what
+/// it holds then: by that it is known which step takes how much memory.
 ///
 /// ```
 /// use differential_dataflow::input::Input;
-/// use operators::stream::fold;
+/// use operators::stream::{Footprint, fold};
 ///
 /// timely::example(|scope| {
 ///     let (_, numbers) = scope.new_collection_from(vec![1u64, 2, 3]);
@@ -35,6 +37,7 @@ use super::{Changes, Clock};
 ///         let before = sum;
 ///         sum += changes.drain(..).map(|(n, diff)| n as i64 * diff as i64).sum::<i64>();
 ///         out.extend([(before, -1), (sum, 1)]);
+///         Footprint::of::<i64>(1)
 ///     })
 ///     .filter(|sum| *sum != 0)
 ///     .inspect(|change| assert_eq!(*change, (6, 0, 1)));
@@ -44,16 +47,18 @@ pub fn fold<'scope, In, Out>(
     changes: Changes<'scope, In>,
     name: &str,
     route: impl Fn(&In) -> u64 + 'static,
-    mut logic: impl FnMut(Clock, &mut Vec<(In, isize)>, &mut Vec<(Out, isize)>) + 'static,
+    mut logic: impl FnMut(Clock, &mut Vec<(In, isize)>, &mut Vec<(Out, isize)>) -> Footprint + 'static,
 ) -> Changes<'scope, Out>
 where
     In: ExchangeData,
     Out: Clone + 'static,
 {
+    let scope = changes.inner.scope();
     let pact = Exchange::new(move |(record, _, _): &(In, Clock, isize)| route(record));
     changes
         .inner
-        .unary_frontier::<timely::container::CapacityContainerBuilder<Vec<(Out, Clock, isize)>>, _, _, _>(pact, name, |_, _| {
+        .unary_frontier::<timely::container::CapacityContainerBuilder<Vec<(Out, Clock, isize)>>, _, _, _>(pact, name, |_, operator| {
+            let mut teller = Teller::of(scope.worker(), operator.global_id);
             let (mut waiting, mut out) = (Waiting::default(), Vec::new());
             move |(input, frontier), output| {
                 input.for_each(|capability, batch| {
@@ -66,13 +71,15 @@ where
                     return;
                 }
                 let Some(capability) = waiting.capability.clone() else { return };
+                let mut held = Footprint::NOTHING;
                 let mut session = output.session_with_builder(&capability);
                 while let Some((now, mut moment)) = waiting.next_complete(frontier) {
-                    logic(now, &mut moment, &mut out);
+                    held = logic(now, &mut moment, &mut out);
                     waiting.keep(moment);
                     out.drain(..).for_each(|(record, diff)| session.give((record, now, diff)));
                 }
                 drop(session);
+                teller.tell(held);
                 waiting.release();
             }
         })

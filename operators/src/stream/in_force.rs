@@ -38,6 +38,11 @@ impl<R: Ord> InForce<R> {
         self.0.range(at_ms.saturating_add(1)..).next().map(|(next_ms, _)| *next_ms)
     }
 
+    /// Of how many moments something is said.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// When something was said last.
     pub(crate) fn last_ms(&self) -> Option<u64> {
         self.0.last_key_value().map(|(at_ms, _)| *at_ms)

@@ -73,6 +73,11 @@ impl Index {
         }
     }
 
+    /// What its slots take.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.entries)
+    }
+
     /// How many slots there are.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {

@@ -118,6 +118,7 @@ where
                 }
             }
         }
+        lefts.footprint() + rights.footprint()
     })
 }
 

@@ -70,5 +70,6 @@ where
             }
             timeline.change(thread, row, diff);
         });
+        timeline.footprint()
     })
 }

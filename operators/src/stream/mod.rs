@@ -3,6 +3,8 @@
 mod as_of_join;
 mod deduplicate;
 mod fold;
+mod footprint;
+
 mod in_force;
 mod index;
 mod interval_join;
@@ -17,6 +19,8 @@ mod timeline;
 pub use as_of_join::as_of_join;
 pub use deduplicate::deduplicate;
 pub use fold::fold;
+pub use footprint::Footprint;
+
 pub(crate) use in_force::InForce;
 pub use interval_join::{Interval, interval_join};
 pub use interval_self_join::interval_self_join;

@@ -17,7 +17,7 @@ use differential_dataflow::consolidation::consolidate;
 use rustc_hash::FxHashMap;
 
 use super::timeline::spread;
-use super::{Changes, Clock, fold};
+use super::{Changes, Clock, Footprint, fold};
 
 /// What is said of the rows of one key.
 pub(super) trait Judge<D> {
@@ -52,7 +52,7 @@ where
         let by = by.clone();
         move |row: &D| spread(&by(row).0)
     };
-    let mut bench = Bench { lateness_ms, judge, keys: FxHashMap::default(), swept_ms: 0 };
+    let mut bench = Bench { lateness_ms, judge, keys: FxHashMap::default(), held: 0, swept_ms: 0 };
     fold(rows, name, route, move |now, changes, said| {
         consolidate(changes);
         for (row, diff) in changes.drain(..) {
@@ -61,6 +61,7 @@ where
         }
         consolidate(said);
         bench.forget(now);
+        Footprint::of::<(u64, D, isize)>(bench.held) + Footprint { rows: 0, ..Footprint::of::<(K, Rows<D>)>(bench.keys.len()) }
     })
 }
 
@@ -69,6 +70,8 @@ struct Bench<D, K, J> {
     lateness_ms: u64,
     judge: J,
     keys: FxHashMap<K, Rows<D>>,
+    /// Rows of all keys.
+    held: usize,
     swept_ms: Clock,
 }
 
@@ -80,7 +83,9 @@ impl<D: Ord, K: Hash + Eq, J: Judge<D>> Bench<D, K, J> {
         let rows = self.keys.entry(key).or_default();
         let (from_ms, until_ms) = self.judge.reach(rows, at_ms);
         self.judge.judge(&rows.between(from_ms, until_ms), &mut |one| said.push((one, -1)));
+        self.held -= rows.0.len();
         rows.change(at_ms, row, diff);
+        self.held += rows.0.len();
         self.judge.judge(&rows.between(from_ms, until_ms), &mut |one| said.push((one, 1)));
     }
 
@@ -92,6 +97,7 @@ impl<D: Ord, K: Hash + Eq, J: Judge<D>> Bench<D, K, J> {
         }
         self.swept_ms = now;
         self.keys.retain(|_, rows| rows.forget(now.saturating_sub(keep_ms)));
+        self.held = self.keys.values().map(|rows| rows.0.len()).sum();
     }
 }
 
@@ -169,7 +175,7 @@ mod tests {
 
     #[test]
     fn state_is_bounded_for_ever_and_what_comes_too_late_is_not_heard() {
-        let mut bench = Bench { lateness_ms: 100, judge: Present, keys: FxHashMap::default(), swept_ms: 0 };
+        let mut bench = Bench { lateness_ms: 100, judge: Present, keys: FxHashMap::default(), held: 0, swept_ms: 0 };
         for now in 0..50_000 {
             let mut said = Vec::new();
             bench.change(now, now % 5, now, now, 1, &mut said);

@@ -22,8 +22,8 @@ use std::hint::black_box;
 use differential_dataflow::consolidation::consolidate;
 use rustc_hash::FxHasher;
 
-use super::Clock;
 use super::index::{Index, Slot};
+use super::{Clock, Footprint};
 
 /// How many rows are brought into the cache together: enough to keep memory busy, few enough to still be there when used.
 const BLOCK: usize = 32;
@@ -102,6 +102,12 @@ where
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// What the ring and its index hold.
+    pub(super) fn footprint(&self) -> Footprint {
+        let index = Footprint { rows: 0, bytes: self.index.bytes() };
+        Footprint::of::<Entry<D>>(self.rows.len()) + index
     }
 
     /// Finds the rows of a key.

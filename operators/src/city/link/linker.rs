@@ -24,7 +24,7 @@ use super::seen::{Seen, SeenPlate};
 use super::{Bond, LinkParameters};
 use crate::city::road::Road;
 use crate::city::similarity::Millinats;
-use crate::stream::Clock;
+use crate::stream::{Clock, Footprint};
 
 /// What only one bond can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -117,6 +117,14 @@ impl Linker {
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         (self.seen.len(), self.plates.len() + self.fills.len())
+    }
+
+    /// The same in bytes, with what has come of the hypotheses.
+    pub(super) fn footprint(&self) -> Footprint {
+        let (seen, hypotheses) = self.size();
+        Footprint::of::<(Id, Seen, u64, Id)>(seen)
+            + Footprint::of::<(Id, Id, Claim, Claim)>(hypotheses)
+            + Footprint::of::<(Id, Bond)>(self.bonds.len())
     }
 
     /// Replaces what changed; a revision that says nothing new for linking ends here.

@@ -104,5 +104,13 @@ const LINKING: u64 = 1;
 /// ```
 pub fn link<'scope>(sightings: Changes<'scope, Arc<Sighting>>, city: Arc<City>, parameters: LinkParameters) -> Changes<'scope, Bond> {
     let mut linker = Linker::new(&city, parameters);
-    fold(sightings, "Link", |_| LINKING, move |now, changes, bonds| linker.apply(now, changes, bonds))
+    fold(
+        sightings,
+        "Link",
+        |_| LINKING,
+        move |now, changes, bonds| {
+            linker.apply(now, changes, bonds);
+            linker.footprint()
+        },
+    )
 }

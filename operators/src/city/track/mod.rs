@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use tracker::Tracker;
 
 use crate::Arrived;
-use crate::stream::{Changes, Clock, fold};
+use crate::stream::{Changes, Clock, Footprint, fold};
 
 /// How vehicles are followed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -170,6 +170,7 @@ pub fn track<'scope>(
                 cameras.observe(now, arrived, out);
             }
             cameras.forget(now);
+            cameras.footprint()
         },
     );
     let sightings = told.clone().flat_map(|told| match told {
@@ -280,6 +281,11 @@ impl Cameras {
         out.extend(before.map(|(_, before)| (Told::InView(before), -1)));
         out.push((Told::InView(in_view), 1));
         self.in_view.insert(camera, (minute, in_view));
+    }
+
+    /// The vehicles in view.
+    fn footprint(&self) -> Footprint {
+        self.trackers.values().flatten().map(Tracker::footprint).sum()
     }
 
     /// Gives back the memory of cameras that fell silent; once a minute is enough.

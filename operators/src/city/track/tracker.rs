@@ -18,6 +18,7 @@ use super::lines::{View, Waypoint};
 use super::motion::Motion;
 use super::vehicle::Vehicle;
 use crate::city::ground::{Footing, Point};
+use crate::stream::Footprint;
 
 /// A pair further apart than this squared Mahalanobis distance is no pair: four standard deviations.
 const GATE: f32 = 16.0;
@@ -84,6 +85,11 @@ impl Tracker {
             taken: Vec::new(),
             assignment: Assignment::default(),
         })
+    }
+
+    /// The vehicles in view.
+    pub(super) fn footprint(&self) -> Footprint {
+        Footprint::of::<(Motion, Vehicle)>(self.vehicles.len())
     }
 
     /// When the last accepted frame was taken.
