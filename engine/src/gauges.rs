@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+pub use crate::memory::Footprint;
+use crate::memory::{self, Shares};
 use crate::pump::Pump;
 use crate::time::wall_ms;
 
@@ -41,6 +43,13 @@ pub struct Figures {
     pub waits_for: Vec<String>,
     /// Rows remembered for jobs that come, by part.
     pub remembered: BTreeMap<String, usize>,
+    /// What each part holds, on all workers.
+    pub held: BTreeMap<String, Footprint>,
+    /// Changes that each part has handed on since it was built, on all workers: rows that came, and rows that were taken back.
+    pub passed: BTreeMap<String, u64>,
+    /// Both as they are told, by worker.
+    #[serde(skip)]
+    pub(crate) shares: Shares,
     /// How long each part has worked on worker 0, milliseconds.
     pub busy_ms: BTreeMap<String, u64>,
     /// Jobs that run, each with the hash of its definition, where this is a server.
@@ -101,10 +110,21 @@ impl Gauges {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let mut figures = self.lock().clone();
+        (figures.held, figures.passed) = (memory::by_part(&figures.shares), memory::passed(&figures.shares));
         if figures.clock_ms > 0 {
             figures.behind_ms = wall_ms().saturating_sub(figures.clock_ms);
         }
         figures
+    }
+
+    /// What the workers of this process hold.
+    pub(crate) fn shares(&self) -> Shares {
+        self.lock().shares.clone()
+    }
+
+    /// What each job alone holds, and the part that holds most of it.
+    pub(crate) fn held_by_jobs(&self) -> BTreeMap<String, (Footprint, String)> {
+        memory::by_job(&self.lock().shares)
     }
 
     /// Changes figures.

@@ -26,6 +26,7 @@ pub mod flow;
 pub mod following;
 pub mod gauges;
 mod halt;
+mod memory;
 pub mod plan;
 mod profile;
 mod pump;

@@ -192,7 +192,7 @@ impl Run {
         let Settings { workers, epochs_in_flight, .. } = self.settings;
         let (builders, round, relays) = match crew {
             Some(crew) => {
-                let began = Round::begin(crew, workers, &charge.broken, &complete, &halt).map_err(no_thread)?;
+                let began = Round::begin(crew, workers, &charge.broken, &complete, &halt, gauges.as_ref()).map_err(no_thread)?;
                 (began.0, Some(began.1), began.2)
             }
             None => (CommunicationConfig::Process(workers).try_build().map_err(no_workers)?.0, None, Vec::new()),

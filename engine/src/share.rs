@@ -22,6 +22,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 
 use crate::fail_point::{Stage, pass};
 use crate::flow::Changes;
+use crate::memory::{Footprint, RowSize};
 
 /// A change: the row, the moment, and whether it comes (1) or leaves (-1).
 type Change<D> = (D, u64, isize);
@@ -50,8 +51,10 @@ impl<D> Clone for Tap<D> {
 pub(crate) struct Gauge {
     /// Everything before this moment has come by.
     pub(crate) until: Rc<Cell<u64>>,
-    /// Rows remembered.
-    pub(crate) rows: Rc<Cell<usize>>,
+    /// What is remembered.
+    pub(crate) held: Rc<Cell<Footprint>>,
+    /// How many changes have come by.
+    pub(crate) passed: Rc<Cell<u64>>,
 }
 
 struct Stem<D> {
@@ -63,7 +66,9 @@ struct Stem<D> {
     /// Moments that are not complete.
     coming: Vec<Change<D>>,
     until: Rc<Cell<u64>>,
-    rows: Rc<Cell<usize>>,
+    held: Rc<Cell<Footprint>>,
+    passed: Rc<Cell<u64>>,
+    size: RowSize,
     branches: Vec<Weak<RefCell<Branch<D>>>>,
 }
 
@@ -78,6 +83,7 @@ const TIDY_LEAST: usize = 1_024;
 
 impl<D: ExchangeData> Stem<D> {
     fn take(&mut self, batch: &mut Vec<Change<D>>) {
+        self.passed.set(self.passed.get() + batch.len() as u64);
         self.branches.retain(|branch| branch.strong_count() > 0);
         let remembers = !matches!(self.keep, Keep::Nothing);
         let mut branches = self.branches.iter().filter_map(Weak::upgrade).peekable();
@@ -103,11 +109,14 @@ impl<D: ExchangeData> Stem<D> {
         }
         let (complete, coming) = std::mem::take(&mut self.coming).into_iter().partition(|(_, time, _)| *time < until);
         self.coming = coming;
-        self.kept.extend::<Vec<_>>(complete);
+        let complete: Vec<_> = complete;
+        complete.first().into_iter().for_each(|(row, ..)| self.size.measure(row));
+        self.kept.extend(complete);
         if self.kept.len() >= TIDY_LEAST.max(self.tidied * 2) {
             self.tidy();
         }
-        self.rows.set(self.kept.len());
+        let apart = size_of::<Change<D>>() - size_of::<D>();
+        self.held.set(Footprint::of(self.kept.len(), self.size.mean() + apart));
     }
 
     /// Brings the changes of each row together and forgets what is too old.
@@ -139,9 +148,10 @@ impl<D: ExchangeData> Stem<D> {
 
 /// Makes a collection joinable.
 pub(crate) fn tap<D: ExchangeData>(changes: Changes<'_, D>, name: &str, keep: Keep<D>) -> (Tap<D>, Gauge) {
-    let gauge = Gauge { until: Rc::default(), rows: Rc::default() };
-    let (until, rows) = (Rc::clone(&gauge.until), Rc::clone(&gauge.rows));
-    let stem = Stem { keep, kept: Vec::new(), tidied: 0, coming: Vec::new(), until, rows, branches: Vec::new() };
+    let gauge = Gauge { until: Rc::default(), held: Rc::default(), passed: Rc::default() };
+    let (until, held, passed) = (Rc::clone(&gauge.until), Rc::clone(&gauge.held), Rc::clone(&gauge.passed));
+    let (kept, coming, size) = (Vec::new(), Vec::new(), RowSize::default());
+    let stem = Stem { keep, kept, tidied: 0, coming, until, held, passed, size, branches: Vec::new() };
     let tap = Tap(Rc::new(RefCell::new(stem)));
     let stem = Rc::clone(&tap.0);
     changes.inner.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, name, |_, _| {

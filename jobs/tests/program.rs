@@ -122,7 +122,7 @@ fn a_server_takes_jobs_and_goes_on_after_it_was_killed() {
     serving.until(&["list"], "city  running");
     serving.until(&["status"], "read  signals/0  1 records, caught up");
     let drawing = out(&["graph", "city", "--live", &serving.address]);
-    assert!(drawing.contains("signals<br/>1 records, 0 s behind") && drawing.contains(" rows, worked "), "{drawing}");
+    assert!(drawing.contains("signals<br/>1 records, 0 s behind") && drawing.contains(" changes out, holds "), "{drawing}");
     serving.until(&["pause", "city"], "city is paused");
     serving.until(&["resume", "city"], "city is submitted");
     serving.until(&["list", "--json"], "\"running\"");

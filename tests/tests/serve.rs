@@ -69,7 +69,7 @@ impl Serving {
     }
 
     fn submit(&self, text: &str, tell_final: bool) {
-        let view = self.server.submit("test.yaml", text, Submission { tell_final, replace: false });
+        let view = self.server.submit("test.yaml", text, Submission { tell_final, ..Submission::default() });
         view.unwrap_or_else(|error| panic!("{error}"));
     }
 

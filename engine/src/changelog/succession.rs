@@ -14,6 +14,8 @@ use std::rc::Rc;
 use differential_dataflow::ExchangeData;
 use rustc_hash::FxHashMap;
 
+use crate::memory::Footprint;
+
 use super::{Changelog, Draft, Entry, Standing};
 
 /// From when on a publisher speaks. What came before is history to it: known, and not told as it happened.
@@ -35,6 +37,9 @@ pub(crate) trait Predecessor {
     /// Forgets rows for which no evidence can come any more and that nobody has to close; returns whether none is left.
     fn forget(&self, clock: u64) -> bool;
 
+    /// What is kept of it.
+    fn footprint(&self) -> Footprint;
+
     /// The same, to be looked into by who knows its rows.
     fn any(self: Rc<Self>) -> Rc<dyn Any>;
 }
@@ -48,6 +53,11 @@ impl<T: ExchangeData> Predecessor for RefCell<Changelog<T>> {
         let rows = &mut self.borrow_mut().rows;
         rows.retain(|_, entry| entry.due >= clock || (!entry.settled && entry.row.is_some()));
         rows.is_empty()
+    }
+
+    fn footprint(&self) -> Footprint {
+        let of_each = size_of::<(u64, Entry<T>)>() + size_of::<(u64, u64)>();
+        Footprint::of(self.borrow().rows.len(), of_each)
     }
 
     fn any(self: Rc<Self>) -> Rc<dyn Any> {

@@ -95,6 +95,7 @@ impl Follower {
             completed,
             says,
             over,
+            gauges: charge.gauges.clone(),
             links: Arc::clone(&links),
             stop: Arc::clone(&self.stop),
             broken: Arc::clone(&broken),
@@ -218,6 +219,8 @@ struct Mouth {
     says: Receiver<Failure>,
     /// Closed when the round is over.
     over: Receiver<()>,
+    /// Where the workers tell what they hold.
+    gauges: Option<Arc<Gauges>>,
     links: Arc<Links>,
     stop: Arc<AtomicBool>,
     broken: Arc<AtomicBool>,
@@ -265,7 +268,8 @@ impl Mouth {
             }
             if beaten.elapsed() > BEAT {
                 beaten = Instant::now();
-                self.say(&Said::Beat)?;
+                let shares = self.gauges.as_ref().map(|gauges| gauges.shares()).unwrap_or_default();
+                self.say(&Said::Beat(shares))?;
             }
         }
     }

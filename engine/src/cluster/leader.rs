@@ -18,6 +18,7 @@ use super::links::{Links, links};
 use super::wire::{Begin, Hands, MOST, Said, Take, Told, receive, send};
 use super::{BEAT, Cluster, FAREWELL, REMIND, SILENCE};
 use crate::epoch::{Epoch, Launch, Order, Partition};
+use crate::gauges::Gauges;
 use crate::halt::Halt;
 use crate::time::wall_ms;
 use crate::worker::{Complete, Outlet};
@@ -141,6 +142,7 @@ impl Round {
         broken: &Arc<AtomicBool>,
         complete: &Sender<Complete>,
         halt: &Halt,
+        gauges: Option<&Arc<Gauges>>,
     ) -> io::Result<(Vec<AllocatorBuilder>, Self, Vec<Outlet>)> {
         let Crew { cluster, followers, streams } = crew;
         let (builders, links) = links(streams, 0, workers)?;
@@ -152,7 +154,7 @@ impl Round {
             stream.set_read_timeout(Some(SILENCE))?;
             let loss = Loss { process, address: cluster.address(process).to_owned(), message: String::new(), asked: false };
             let (hears, complete, halt, asks) = (stream.try_clone()?, Some(complete.clone()), halt.clone(), asks.clone());
-            let ear = Ear { stream: hears, complete, halt, asks, loss, cluster: Arc::clone(&cluster) };
+            let ear = Ear { stream: hears, complete, halt, asks, loss, cluster: Arc::clone(&cluster), gauges: gauges.cloned() };
             ears.push(thread::Builder::new().name(format!("follower-{process}")).spawn(move || ear.listen())?);
             controls.push(stream.try_clone()?);
             let (order, orders) = unbounded();
@@ -194,13 +196,17 @@ struct Ear {
     asks: Sender<Loss>,
     loss: Loss,
     cluster: Arc<Cluster>,
+    /// Where what its workers hold is told.
+    gauges: Option<Arc<Gauges>>,
 }
 
 impl Ear {
     fn listen(mut self) {
         loop {
             match receive::<_, MOST>(&mut self.stream).map(|(said, _)| said) {
-                Ok(Said::Beat) => {}
+                Ok(Said::Beat(mut shares)) => {
+                    self.gauges.iter().for_each(|gauges| gauges.change(|figures| figures.shares.append(&mut shares)));
+                }
                 Ok(Said::Left) => self.complete = None,
                 Ok(Said::Parted) => return self.cluster.part(self.loss.process),
                 Ok(Said::Failed(failure)) => return self.complete(Complete::Failed(failure)),

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::epoch::{Departure, Epoch, Moment, Partition, Slice};
 use crate::flow::{SHARE, share};
+use crate::memory::Shares;
 use crate::transport::{Batch, RawRecord, Tick};
 use crate::worker::Failure;
 
@@ -48,8 +49,8 @@ pub(super) enum Told {
 /// What a follower tells the leader.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Said {
-    /// Nothing.
-    Beat,
+    /// Nothing but what its workers hold.
+    Beat(Shares),
     /// A worker panicked.
     Failed(Failure),
     /// It is to end, and asks that what is under way be brought to an end before.

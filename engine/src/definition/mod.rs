@@ -34,7 +34,7 @@ pub(crate) use fields::{read_fields, tell};
 pub use node::{BYTES_MOST, DEPTH_MOST, Field, NODES_MOST, Node, Value};
 pub use parameters::Parameters;
 pub use problem::{Position, Problem, Problems, Severity, did_you_mean};
-pub use span::parse_ms;
+pub use span::{parse_bytes, parse_ms};
 
 /// A text and where it stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

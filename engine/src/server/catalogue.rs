@@ -17,7 +17,13 @@ const TABLES: &str = "
         name TEXT PRIMARY KEY, hash TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, tell_final INTEGER NOT NULL,
         submitted_ms INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS bounds (
+        job TEXT PRIMARY KEY, memory INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
 ";
+
+/// Jobs as [`entry`] reads them.
+const JOBS: &str = "SELECT name, hash, state, reason, tell_final, submitted_ms, memory FROM jobs LEFT JOIN bounds ON job = name";
 
 /// A job as the catalogue knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +40,8 @@ pub struct Entry {
     pub tell_final: bool,
     /// When it was submitted, milliseconds since the epoch.
     pub submitted_ms: u64,
+    /// The most that what it alone holds may take, bytes; if there is a bound.
+    pub memory_most: Option<u64>,
 }
 
 /// A definition as it was submitted.
@@ -62,14 +70,14 @@ impl Catalogue {
 
     /// All jobs, by name.
     pub(super) fn jobs(&self) -> rusqlite::Result<Vec<Entry>> {
-        let sql = "SELECT name, hash, state, reason, tell_final, submitted_ms FROM jobs ORDER BY name";
-        self.connection.prepare_cached(sql)?.query_map([], entry)?.collect()
+        let sql = format!("{JOBS} ORDER BY name");
+        self.connection.prepare_cached(&sql)?.query_map([], entry)?.collect()
     }
 
     /// One job.
     pub(super) fn job(&self, name: &str) -> rusqlite::Result<Option<Entry>> {
-        let sql = "SELECT name, hash, state, reason, tell_final, submitted_ms FROM jobs WHERE name = ?1";
-        self.connection.prepare_cached(sql)?.query_row([name], entry).optional()
+        let sql = format!("{JOBS} WHERE name = ?1");
+        self.connection.prepare_cached(&sql)?.query_row([name], entry).optional()
     }
 
     /// A version of a job's definition.
@@ -89,7 +97,13 @@ impl Catalogue {
             "INSERT OR REPLACE INTO jobs (name, hash, state, reason, tell_final, submitted_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![entry.job, entry.definition, entry.state.name(), entry.reason, entry.tell_final, entry.submitted_ms.cast_signed()],
         )?;
+        bound(&transaction, &entry.job, entry.memory_most)?;
         transaction.commit()
+    }
+
+    /// Gives a job another bound, or none.
+    pub(super) fn bound(&mut self, job: &str, memory_most: Option<u64>) -> rusqlite::Result<()> {
+        bound(&self.connection, job, memory_most)
     }
 
     /// Brings a job into another state, if that is a way it may go; returns whether it is.
@@ -98,6 +112,12 @@ impl Catalogue {
         let mut statement = self.connection.prepare_cached("UPDATE jobs SET state = ?2, reason = ?3 WHERE name = ?1")?;
         Ok(statement.execute(params![entry.job, next.name(), reason])? > 0)
     }
+}
+
+fn bound(connection: &Connection, job: &str, memory_most: Option<u64>) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM bounds WHERE job = ?1", [job])?;
+    let insert = |bytes: u64| connection.execute("INSERT INTO bounds (job, memory) VALUES (?1, ?2)", params![job, bytes.cast_signed()]);
+    memory_most.map_or(Ok(()), |bytes| insert(bytes).map(drop))
 }
 
 fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
@@ -109,5 +129,6 @@ fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
         reason: row.get(3)?,
         tell_final: row.get(4)?,
         submitted_ms: row.get::<_, i64>(5)?.cast_unsigned(),
+        memory_most: row.get::<_, Option<i64>>(6)?.map(i64::cast_unsigned),
     })
 }

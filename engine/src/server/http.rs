@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::door::{Approving, Door, DoorError, Extension, Guard, Listener, Peer, Told, guard};
 use super::{JobView, Server, ServerError, Submission, metrics};
 use crate::access::AccessError;
-use crate::definition::BYTES_MOST;
+use crate::definition::{BYTES_MOST, parse_bytes};
 
 /// What the interface can do, for programs.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -172,6 +172,8 @@ struct Options {
     history: History,
     /// Whether it takes the place of a job of the same name.
     replace: bool,
+    /// What it may hold, such as `512 MiB`.
+    memory: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -183,7 +185,13 @@ enum History {
 }
 
 async fn submit(Shared(server): Shared<Server>, Query(options): Query<Options>, text: String) -> Response {
-    let submission = Submission { tell_final: options.history == History::Emit, replace: options.replace };
+    let memory_most = match options.memory.as_deref().map(parse_bytes).transpose() {
+        Ok(memory_most) => memory_most,
+        Err(error) => {
+            return failure(StatusCode::UNPROCESSABLE_ENTITY, &format!("the memory {error}"), Some("write, for example, 512 MiB"));
+        }
+    };
+    let submission = Submission { tell_final: options.history == History::Emit, replace: options.replace, memory_most };
     let file = options.file.unwrap_or_else(|| "definition".to_owned());
     changed(StatusCode::CREATED, move || server.submit(&file, &text, submission)).await
 }

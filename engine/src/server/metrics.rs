@@ -69,6 +69,13 @@ impl Collector for Snapshot {
         gauge(out, "replaying", "Whether state is being rebuilt", None, [(vec![], f64::from(u8::from(figures.replaying)))])?;
         let remembered = figures.remembered.iter().map(|(part, rows)| (by("part", part), *rows as f64));
         gauge(out, "part_remembered_rows", "Rows that a part remembers for jobs that come, on one worker", None, remembered)?;
+        let passed = figures.passed.iter().map(|(part, changes)| (by("part", part), *changes));
+        counter(out, "part_changes", "Rows that came out of a part or were taken back, on all workers", passed)?;
+        let held = || figures.held.iter().map(|(part, held)| (by("part", part), *held));
+        let rows = held().map(|(part, held)| (part, held.rows as f64));
+        gauge(out, "part_held_rows", "Rows that a part holds, on all workers", None, rows)?;
+        let bytes = held().map(|(part, held)| (part, held.bytes as f64));
+        gauge(out, "part_held", "About how much a part holds, on all workers", Some(Unit::Bytes), bytes)?;
         let busy = figures.busy_ms.iter().map(|(part, ms)| (by("part", part), seconds(*ms)));
         gauge(out, "part_busy", "How long a part has worked on one worker", Some(Unit::Seconds), busy)?;
         let jobs = self.jobs.iter().map(|(job, state)| (vec![("job", job.clone()), ("state", (*state).to_owned())], 1.0));

@@ -18,6 +18,7 @@ mod differences;
 mod door;
 mod forecast;
 mod http;
+mod memory;
 mod metrics;
 mod state;
 mod supervise;
@@ -101,6 +102,8 @@ pub struct Submission {
     pub tell_final: bool,
     /// Whether it takes the place of a job of the same name that runs.
     pub replace: bool,
+    /// The most that what it alone holds may take, bytes: then it fails. `None`: no bound.
+    pub memory_most: Option<u64>,
 }
 
 /// A job, as people see it.
@@ -111,6 +114,8 @@ pub struct JobView {
     pub entry: Entry,
     /// The topics it writes.
     pub outputs: Vec<String>,
+    /// About what it alone holds now, bytes.
+    pub held_bytes: usize,
 }
 
 /// A request cannot be met.
@@ -168,6 +173,8 @@ pub struct Server {
     desk: Arc<Mutex<Desk>>,
     /// Whether there may be a job whose beginning is not written down yet.
     beginning: Arc<AtomicBool>,
+    /// What jobs may hold, bytes, where that is bounded.
+    bounds: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 /// What is done by one at a time.
@@ -187,9 +194,12 @@ impl Server {
     /// # Errors
     /// The catalogue cannot be opened.
     pub fn open(config: Config, host: Arc<dyn Host>) -> Result<Self, TransportError> {
-        let desk = Desk { catalogue: Catalogue::open(&config.catalogue)?, commands: None, topics: BTreeMap::new(), plans: BTreeMap::new() };
+        let catalogue = Catalogue::open(&config.catalogue)?;
+        let jobs = catalogue.jobs().map_err(unusable)?;
+        let bounds = jobs.into_iter().filter_map(|entry| Some((entry.job, entry.memory_most?))).collect();
+        let desk = Desk { catalogue, commands: None, topics: BTreeMap::new(), plans: BTreeMap::new() };
         let (desk, beginning) = (Arc::new(Mutex::new(desk)), Arc::new(AtomicBool::new(true)));
-        Ok(Self { config, host, gauges: Arc::default(), desk, beginning })
+        Ok(Self { config, host, gauges: Arc::default(), desk, beginning, bounds: Arc::new(Mutex::new(bounds)) })
     }
 
     /// Takes a job. It begins at once, or as soon as the server runs.
@@ -202,7 +212,9 @@ impl Server {
         let before = desk.catalogue.job(&prepared.job)?.filter(|entry| entry.state.is_active());
         if let Some(entry) = &before {
             if entry.definition == prepared.definition {
-                return Ok(JobView { entry: entry.clone(), outputs: prepared.outputs.clone() });
+                desk.catalogue.bound(&entry.job, submission.memory_most)?;
+                self.set_bound(&entry.job, submission.memory_most);
+                return self.view(&mut desk, &prepared.job);
             }
             if !submission.replace {
                 return Err(conflict(
@@ -220,15 +232,17 @@ impl Server {
             reason: None,
             tell_final: submission.tell_final,
             submitted_ms: wall_ms(),
+            memory_most: submission.memory_most,
         };
         desk.catalogue.put(&entry, &Definition { file: file.to_owned(), text: text.to_owned() })?;
+        self.set_bound(&entry.job, entry.memory_most);
         desk.plans.insert((entry.job.clone(), entry.definition.clone()), Arc::clone(&prepared));
         if before.is_some() {
             desk.end(&prepared.job, Vec::new());
         }
         self.begin(&desk, &prepared, submission.tell_final, partitions)?;
         tracing::info!(job = entry.job, definition = entry.definition, "submitted");
-        Ok(JobView { entry, outputs: prepared.outputs.clone() })
+        Ok(JobView { entry, outputs: prepared.outputs.clone(), held_bytes: 0 })
     }
 
     /// Tells the pump to let a job begin; without one the catalogue tells the next.
@@ -405,7 +419,8 @@ impl Server {
     fn view(&self, desk: &mut Desk, job: &str) -> Result<JobView, ServerError> {
         let entry = desk.entry(job)?;
         let outputs = self.prepared(desk, job, &entry.definition).map(|prepared| prepared.outputs.clone()).unwrap_or_default();
-        Ok(JobView { entry, outputs })
+        let held_bytes = self.gauges.held_by_jobs().get(job).map_or(0, |(held, _)| held.bytes);
+        Ok(JobView { entry, outputs, held_bytes })
     }
 
     fn active_parts(&self, desk: &mut Desk) -> Result<BTreeSet<String>, ServerError> {
@@ -461,6 +476,10 @@ impl Desk {
         }
         Ok(partitions)
     }
+}
+
+fn unusable(error: rusqlite::Error) -> TransportError {
+    TransportError::lasting("the catalogue of jobs cannot be used").because(error)
 }
 
 fn conflict(message: String, hint: &str) -> ServerError {

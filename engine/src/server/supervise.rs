@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Sender, unbounded};
 
-use super::{Config, Prepared, Server, State};
+use super::{Config, Prepared, Server, State, unusable};
 use crate::cluster::Budget;
 use crate::flow::{Flow, Job};
 use crate::plan::REJECTED;
@@ -87,10 +87,14 @@ impl Server {
         self.gauges.change(|figures| {
             figures.running.clone_from(&running);
             figures.replaying = start.last().is_some();
+            figures.shares.clear();
         });
         self.reconcile(order, topics, &running)?;
         let serving = Serving { roster, gauges: Arc::clone(&self.gauges), more };
-        run.run_from(start, writer, crew, Some(serving), &mut |_| self.confirm())
+        run.run_from(start, writer, crew, Some(serving), &mut |_| {
+            self.confirm();
+            self.hold_to_bounds();
+        })
     }
 
     /// The server as the runtime sees it: a job that does nothing itself.
@@ -147,7 +151,6 @@ impl Server {
     fn reconcile(&self, order: Sender<Command>, topics: BTreeMap<String, bool>, running: &BTreeSet<Version>) -> Result<(), TransportError> {
         let mut desk = self.lock();
         (desk.commands, desk.topics) = (Some(order), topics);
-        let unusable = |error: rusqlite::Error| TransportError::lasting("the catalogue of jobs cannot be used").because(error);
         let entries = desk.catalogue.jobs().map_err(unusable)?;
         let wanted = |(job, definition): &Version| {
             entries.iter().any(|entry| entry.state.is_active() && (&entry.job, &entry.definition) == (job, definition))

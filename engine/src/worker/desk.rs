@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use timely::dataflow::Scope;
 use timely::worker::Worker;
 
+use super::part::Installed;
 use super::{Charge, Complete, Completed, Failure, PARK};
 use crate::basis::Basis;
 use crate::changelog::Opening;
@@ -46,17 +47,6 @@ pub(crate) struct Desk {
     gauges: Option<Arc<Gauges>>,
     profile: Option<Profile>,
     broken: Arc<AtomicBool>,
-}
-
-/// A part that runs here.
-struct Installed {
-    key: String,
-    name: String,
-    dataflow: usize,
-    stays: bool,
-    users: BTreeSet<String>,
-    shelf: Shelf,
-    ends: Ends,
 }
 
 impl Desk {
@@ -259,6 +249,8 @@ impl Desk {
         // Worker 0 alone hands over; the others need not keep what they took.
         if self.index == 0 {
             self.pending.push_back(epoch);
+        } else {
+            self.tell_footprint();
         }
     }
 
@@ -289,15 +281,25 @@ impl Desk {
         }
     }
 
+    /// Tells how much each part holds on this worker.
+    fn tell_footprint(&self) {
+        let Some(gauges) = &self.gauges else { return };
+        let held = self.profile.as_ref().map(Profile::held).unwrap_or_default();
+        let share = |part: &Installed| part.footprint(held.get(&part.dataflow).copied().unwrap_or_default());
+        let shares = self.parts.iter().map(share).collect();
+        gauges.change(|figures| drop(figures.shares.insert(self.index, shares)));
+    }
+
     /// Tells how much each part remembers on this worker (the others have about as much each), and how long it has worked.
     fn tell_sizes(&self) {
+        self.tell_footprint();
         let Some(gauges) = &self.gauges else { return };
         let busy = self.profile.as_ref().map(Profile::busy).unwrap_or_default();
         let (mut remembered, mut busy_ms) = (BTreeMap::<String, usize>::new(), BTreeMap::<String, u64>::new());
         for Installed { name, dataflow, ends, .. } in &self.parts {
             // Two versions of a job may have parts of one name.
             if !ends.gauges.is_empty() {
-                *remembered.entry(name.clone()).or_default() += ends.gauges.iter().map(|gauge| gauge.rows.get()).sum::<usize>();
+                *remembered.entry(name.clone()).or_default() += ends.gauges.iter().map(|gauge| gauge.held.get().rows).sum::<usize>();
             }
             *busy_ms.entry(name.clone()).or_default() += busy.get(dataflow).map_or(0, |busy| busy.as_millis() as u64);
         }
@@ -341,13 +343,5 @@ impl Desk {
             self.parts.iter().flat_map(|part| &part.ends.basis).map(|basis| basis.at(clock)).fold(late, Basis::and);
         // What enters may be ahead of the clock by as much as clocks may be wrong.
         Basis { rests_on_ms: rests_on_ms.saturating_sub(max_skew_ms), open }
-    }
-}
-
-impl Installed {
-    /// Whether everything up to this moment has come out.
-    fn complete(&self, clock: u64) -> bool {
-        let gauges = self.ends.gauges.iter().map(|gauge| gauge.until.get());
-        self.ends.done.iter().map(|done| done.get()).chain(gauges).all(|until| until > clock)
     }
 }

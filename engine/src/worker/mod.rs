@@ -1,6 +1,7 @@
 //! The workers: each takes epochs into its dataflow and steps it ([`desk`]); worker 0 tells the committer what is complete.
 
 pub(crate) mod desk;
+mod part;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;

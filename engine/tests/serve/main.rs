@@ -12,9 +12,9 @@ use std::time::Duration;
 use engine::server::{ServerError, State, Submission};
 use trade::{Shop, definition};
 
-const EMIT: Submission = Submission { tell_final: true, replace: false };
-const SILENT: Submission = Submission { tell_final: false, replace: false };
-const REPLACE: Submission = Submission { tell_final: false, replace: true };
+const EMIT: Submission = Submission { tell_final: true, replace: false, memory_most: None };
+const SILENT: Submission = Submission { tell_final: false, replace: false, memory_most: None };
+const REPLACE: Submission = Submission { tell_final: false, replace: true, memory_most: None };
 
 /// The last word on every key, of rows `key sum revision standing`; checks that revisions are 1, 2, 3 … and final is the last.
 fn table(rows: &[String]) -> BTreeMap<String, String> {
@@ -266,4 +266,43 @@ fn two_hundred_jobs_that_come_and_go_leave_nothing_behind() {
     let ((threads, files), (threads_now, files_now)) = (after_ten.unwrap(), handles());
     assert!(threads_now <= threads + 40, "{threads} threads, then {threads_now}");
     assert!(files_now <= files + 60, "{files} files, then {files_now}");
+}
+
+#[test]
+fn a_job_that_holds_too_much_fails_alone_and_goes_on_with_a_larger_bound() {
+    let shop = Shop::open().restart(2);
+    shop.submit(&definition("well", "sum", "sums"), Submission { memory_most: Some(1 << 30), ..SILENT }).unwrap();
+    shop.submit(&definition("ill", "large", "ill"), Submission { memory_most: Some(40 << 10), ..SILENT }).unwrap();
+    (0..10).for_each(|key| shop.append(key, 11));
+    shop.until("ill", |rows| rows.len() == 10);
+    assert_eq!(shop.server.job("ill").unwrap().entry.state, State::Running);
+    let held = || shop.server.job("ill").unwrap().held_bytes;
+    shop.wait(|| held() > 0);
+    assert!(held() < 40 << 10, "{}", held());
+    (0..1_000).for_each(|key| shop.append(key, 11));
+    shop.wait(|| shop.server.job("ill").unwrap().entry.state == State::Failed);
+    let reason = shop.server.job("ill").unwrap().entry.reason.unwrap();
+    assert!(reason.starts_with("it holds about ") && reason.contains(" and may hold 40.0 KiB: \"large\" holds "), "{reason}");
+    // What it held is given back, and the other has noticed nothing.
+    shop.wait(|| held() == 0 && !shop.server.figures().held.contains_key("large"));
+    shop.append(2_000, 1);
+    shop.until("sums", |rows| rows.iter().any(|row| row.starts_with("2000 1 ")));
+    assert_eq!((shop.server.job("well").unwrap().entry.state, shop.server.figures().restarts), (State::Running, 0));
+    let more = Submission { memory_most: Some(1 << 30), ..SILENT };
+    shop.submit(&definition("ill", "large", "ill"), more).unwrap();
+    shop.until_running("ill");
+    let rows = shop.until("ill", |rows| rows.iter().filter(|row| row.ends_with("final")).count() == 1_000);
+    assert_eq!(table(&rows)["1"], "44 final");
+    assert_eq!(shop.server.job("ill").unwrap().entry.memory_most, Some(1 << 30));
+    // Submitted once more it runs on, with another bound; and what two jobs share is charged to none, until one of them has gone.
+    shop.submit(&definition("ill", "large", "ill"), SILENT).unwrap();
+    assert_eq!(shop.server.job("ill").unwrap().entry.memory_most, None);
+    let shared = shop.server.figures().held["sum"];
+    let less = Submission { memory_most: Some(shared.bytes as u64 / 2), ..SILENT };
+    shop.submit(&definition("twin", "sum", "twins"), less).unwrap();
+    shop.append(3_000, 1);
+    shop.until("twins", |rows| rows.iter().any(|row| row.starts_with("3000 1 ") && row.ends_with("final")));
+    assert_eq!(shop.server.job("twin").unwrap().entry.state, State::Running);
+    shop.server.stop("well").unwrap();
+    shop.wait(|| shop.server.job("twin").unwrap().entry.state == State::Failed);
 }

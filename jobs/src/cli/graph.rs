@@ -26,7 +26,7 @@ pub(super) struct Graph {
     /// How to draw it
     #[arg(long, value_enum, default_value_t = Format::Mermaid)]
     format: Format,
-    /// Show what a server's steps are doing: records taken, rows remembered, time worked
+    /// Show what a server's steps are doing: records taken, changes handed on, rows held, time worked
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = DEFAULT_ADDRESS)]
     live: Option<String>,
 }
@@ -96,12 +96,12 @@ fn draw(plan: &Plan<Step>) -> Drawing {
     drawing
 }
 
-/// What a server says of a box: of a source what was read, of a step what it remembers and has done, of an output what came out.
+/// What a server says of a box: of a source what was read, of a step what came out of it, what it holds and has done, of an output what came out.
 fn live(figures: &Value, id: &str, name: &str) -> Option<String> {
     let number = |field: &str| figures[field][name].as_u64();
     if id.starts_with("step") {
-        let (remembered, busy_ms) = (number("remembered")?, number("busy_ms")?);
-        return Some(format!("{remembered} rows, worked {}", span(busy_ms)));
+        let (held, passed, busy_ms) = (figures["held"][name]["rows"].as_u64()?, number("passed")?, number("busy_ms")?);
+        return Some(format!("{passed} changes out, holds {held} rows, worked {}", span(busy_ms)));
     }
     if id.starts_with("output") {
         return Some(format!("{} rows written", number("rows").unwrap_or(0)));

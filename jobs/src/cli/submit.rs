@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
+use engine::definition::parse_bytes;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::Value;
 
@@ -26,7 +27,8 @@ enum History {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   giaolo submit my-job.yaml
-  giaolo submit city --history emit")]
+  giaolo submit city --history emit
+  giaolo submit city --memory '512 MiB'")]
 pub(super) struct Submit {
     /// A definition: a path, or the name of a ready job
     #[arg(value_name = "JOB")]
@@ -35,7 +37,23 @@ pub(super) struct Submit {
     #[arg(long, value_enum, default_value_t = History::Silent)]
     history: History,
     #[command(flatten)]
+    bound: Bound,
+    #[command(flatten)]
     remote: Remote,
+}
+
+/// What a job may take.
+#[derive(Debug, Args)]
+struct Bound {
+    /// The most that what it alone holds may take, as the server estimates it (rows times their size): beyond that it fails, and
+    /// the others go on. Without it there is no bound; submit a job that runs once more to give it another
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory: Option<String>,
+}
+
+/// A size as it was written, if it is one.
+fn size(text: &str) -> Result<String, String> {
+    parse_bytes(text).map(|_| text.to_owned())
 }
 
 /// Put another version in the place of a job that runs
@@ -47,6 +65,8 @@ pub(super) struct Replace {
     /// A definition: a path, or the name of a ready job
     #[arg(value_name = "JOB")]
     job: String,
+    #[command(flatten)]
+    bound: Bound,
     #[command(flatten)]
     remote: Remote,
 }
@@ -107,16 +127,23 @@ pub(super) struct Plan {
     remote: Remote,
 }
 
+impl Bound {
+    /// What is asked for, and this.
+    fn with<'a>(&'a self, query: [(&'a str, &'a str); 1]) -> Vec<(&'a str, &'a str)> {
+        query.into_iter().chain(self.memory.as_deref().map(|memory| ("memory", memory))).collect()
+    }
+}
+
 impl Submit {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let history = if matches!(self.history, History::Emit) { "emit" } else { "silent" };
-        post(&self.remote, &self.job, "/v1/jobs", &[("history", history)], told)
+        post(&self.remote, &self.job, "/v1/jobs", &self.bound.with([("history", history)]), told)
     }
 }
 
 impl Replace {
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
-        post(&self.remote, &self.job, "/v1/jobs", &[("replace", "true")], told)
+        post(&self.remote, &self.job, "/v1/jobs", &self.bound.with([("replace", "true")]), told)
     }
 }
 
@@ -189,7 +216,10 @@ fn listed(jobs: &Value) -> String {
     let mut out = String::new();
     for job in &jobs {
         let reason = job["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
-        _ = writeln!(out, "{:width$}  {:9}  {}{reason}", text(job, "job"), text(job, "state"), names(&job["outputs"]));
+        let bound = job["memory_most"].as_u64().map(|most| format!(", at most {}", HumanBytes(most))).unwrap_or_default();
+        let held = job["held_bytes"].as_u64().filter(|held| *held > 0 || !bound.is_empty());
+        let held = held.map(|held| format!("; holds about {}{bound}", HumanBytes(held))).unwrap_or_default();
+        _ = writeln!(out, "{:width$}  {:9}  {}{held}{reason}", text(job, "job"), text(job, "state"), names(&job["outputs"]));
     }
     if jobs.is_empty() { "no jobs (hint: giaolo submit city)\n".to_owned() } else { out }
 }
@@ -282,8 +312,12 @@ fn status(status: &Value) -> String {
         let reasons: Vec<String> = reasons.as_object().into_iter().flatten().map(|(reason, n)| format!("{n} {reason}")).collect();
         _ = writeln!(out, "  refused {topic}  {}", reasons.join(", "));
     }
-    for (part, rows) in figures["remembered"].as_object().into_iter().flatten() {
-        _ = writeln!(out, "  part  {part}  remembers {rows} rows, worked {}", span(figures["busy_ms"][part].as_u64().unwrap_or(0)));
+    for (part, held) in figures["held"].as_object().into_iter().flatten() {
+        let (rows, bytes) = (held["rows"].as_u64().unwrap_or(0), HumanBytes(held["bytes"].as_u64().unwrap_or(0)));
+        let busy_ms = figures["busy_ms"][part].as_u64().unwrap_or(0);
+        if rows > 0 || busy_ms > 0 {
+            _ = writeln!(out, "  part  {part}  holds {rows} rows, about {bytes}, worked {}", span(busy_ms));
+        }
     }
     out + &listed(&status["jobs"])
 }

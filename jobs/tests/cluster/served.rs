@@ -178,6 +178,12 @@ impl Served<'_> {
         }
     }
 
+    /// What its status says in one place.
+    fn figure(&self, pointer: &str) -> Value {
+        let status: Value = serde_json::from_str(&self.until(&["status", "--json"], "figures")).unwrap();
+        status.pointer(pointer).cloned().unwrap_or_default()
+    }
+
     /// Waits until more than so many rows stand; returns how many.
     fn until_more_stand_than(&self, least: usize) -> usize {
         let began = Instant::now();
@@ -229,6 +235,8 @@ fn a_server_of_three_processes_tells_what_one_tells_also_when_one_was_killed() {
     together.until_it_tells_what(&alone);
     let status = together.until(&["status"], "at work");
     assert!(status.contains(" 1 restarts"), "{status}");
+    // Where vehicles are linked is not where the leader is: what is held there is told by whoever holds it.
+    assert!(together.figure("/figures/held/bonds/rows").as_u64() > Some(0));
 }
 
 #[test]
