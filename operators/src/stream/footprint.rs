@@ -69,3 +69,53 @@ impl Teller {
         self.told = held;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use differential_dataflow::input::Input;
+    use differential_dataflow::logging::DifferentialEvent;
+
+    use super::*;
+    use crate::stream::{Interval, interval_self_join};
+
+    #[test]
+    fn what_is_held_is_told_and_what_is_forgotten_too() {
+        timely::execute::execute_directly(|worker| {
+            let told = Rc::new(Cell::new((0, 0)));
+            let heard = Rc::clone(&told);
+            let mut registry = worker.log_register().unwrap();
+            registry.insert::<DifferentialEventBuilder, _>("differential/arrange", move |_, events| {
+                for (_, event) in events.iter_mut().flat_map(|events| events.drain(..)) {
+                    let DifferentialEvent::Batcher(sizes) = event else { continue };
+                    let (rows, bytes) = heard.get();
+                    heard.set((rows + sizes.records_diff, bytes + sizes.size_diff));
+                }
+            });
+            let log = registry.get::<DifferentialEventBuilder>("differential/arrange").unwrap();
+            drop(registry);
+            let within = Interval { lower_ms: 0, upper_ms: 100, lateness_ms: 50 };
+            let mut input = worker.dataflow(|scope| {
+                let (input, rows) = scope.new_collection::<(u64, u64), isize>();
+                interval_self_join(rows, "Pairs", |row: &(u64, u64)| *row, within, |_, _| None::<u64>);
+                input
+            });
+            let mut at = |now: u64, rows: &[(u64, u64)]| {
+                rows.iter().for_each(|row| input.update_at(*row, now, 1));
+                input.advance_to(now + 1);
+                input.flush();
+                (0..10).for_each(|_| _ = worker.step());
+                log.flush();
+                told.get()
+            };
+            let (rows, bytes) = at(10, &[(1, 10), (2, 10), (3, 10)]);
+            assert_eq!(rows, 3);
+            assert!(bytes >= 3 * size_of::<(u64, u64)>() as isize, "{bytes}");
+            assert_eq!(at(20, &[(1, 20)]).0, 4);
+            // The first are forgotten by then.
+            assert_eq!(at(1_000, &[(9, 1_000)]).0, 1);
+        });
+    }
+}
