@@ -38,7 +38,7 @@ impl Footprint {
 
 impl AddAssign for Footprint {
     fn add_assign(&mut self, other: Self) {
-        (self.rows, self.bytes) = (self.rows + other.rows, self.bytes + other.bytes);
+        (self.rows, self.bytes) = (self.rows.saturating_add(other.rows), self.bytes.saturating_add(other.bytes));
     }
 }
 
@@ -66,7 +66,10 @@ pub(crate) fn by_part(shares: &Shares) -> BTreeMap<String, Footprint> {
 /// How many changes each part has handed on, on all workers.
 pub(crate) fn passed(shares: &Shares) -> BTreeMap<String, u64> {
     let mut parts = BTreeMap::<String, u64>::new();
-    shares.values().flatten().for_each(|share| *parts.entry(share.part.clone()).or_default() += share.passed);
+    for share in shares.values().flatten() {
+        let all = parts.entry(share.part.clone()).or_default();
+        *all = all.saturating_add(share.passed);
+    }
     parts
 }
 
