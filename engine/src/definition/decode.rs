@@ -107,6 +107,8 @@ fn plain(expected: &dyn de::Expected) -> String {
         "u16" => "a whole number from 0 to 65535".to_owned(),
         "u32" | "u64" | "usize" => "a whole number, not below 0".to_owned(),
         "f32" | "f64" => "a number".to_owned(),
+        "unit" => "nothing".to_owned(),
+        "newtype variant" | "struct variant" => "a mapping that begins with this word".to_owned(),
         _ if expected.starts_with("struct ") => "a mapping".to_owned(),
         _ => expected,
     }
@@ -129,6 +131,7 @@ fn words(found: Unexpected<'_>) -> String {
         Unexpected::Str(text) => format!("the text {text:?}"),
         Unexpected::Seq => "a list".to_owned(),
         Unexpected::Map => "a mapping".to_owned(),
+        Unexpected::UnitVariant => "this word alone".to_owned(),
         other => other.to_string(),
     }
 }

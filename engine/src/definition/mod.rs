@@ -21,6 +21,7 @@
 //! credentials: clusters and secrets belong to the configuration of the server.
 
 mod decode;
+mod faults;
 mod fields;
 mod node;
 mod parameters;

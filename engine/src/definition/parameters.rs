@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::decode::{DecodeError, FieldFault, decode_fields};
+use super::faults::faults;
 use super::{Field, Position, Problems, Value, Word};
 
 /// What a step was given besides its entry and its inputs.
@@ -26,9 +27,7 @@ impl<'a> Parameters<'a> {
     pub fn read<P: DeserializeOwned + Serialize>(&mut self) -> Option<P> {
         let mut wrong = false;
         for field in self.fields {
-            if let Err(error) = decode_fields::<P>(&[field])
-                && !matches!(error.field, Some(FieldFault::Missing(_)) if error.at.is_none())
-            {
+            for error in faults::<P>(field) {
                 wrong = true;
                 self.tell(field, error);
             }
