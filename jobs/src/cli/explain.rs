@@ -71,23 +71,76 @@ pub(super) fn manual(entry: &Entry<Step>) -> String {
     }
     let schema = (entry.schema)();
     let properties = schema.get("properties").and_then(Value::as_object);
-    let required: Vec<&str> = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required = required(&schema);
     text.push_str("\nParameters:\n");
     for (name, property) in properties.into_iter().flatten() {
-        let default = match property.get("default") {
-            _ if required.contains(&name.as_str()) => "must be given".to_owned(),
-            Some(default) => format!("default {}", written(default)),
-            None => "no default".to_owned(),
-        };
-        _ = writeln!(text, "\n  {name}: {} ({default})", type_of(property, &schema));
-        let description = property.get("description").and_then(Value::as_str).unwrap_or_default();
-        wrap(description, 100).iter().for_each(|line| _ = writeln!(text, "      {line}"));
+        text.push('\n');
+        parameter(&mut text, 2, (name.as_str(), property), required.contains(&name.as_str()), &schema);
     }
     _ = write!(text, "\nIn a job:\n\n  steps:\n    my_{0}:\n      step: {0}\n      from: {1}\n", entry.name, example(entry));
     if let Some((name, default)) = properties.into_iter().flatten().find_map(|(name, property)| Some((name, property.get("default")?))) {
         _ = writeln!(text, "      {name}: {}", written(default));
     }
     text
+}
+
+/// The levels that mappings within parameters are followed.
+const LEVELS: usize = 8;
+
+/// A parameter, and what is within it, each level further in.
+fn parameter(text: &mut String, indent: usize, (name, property): (&str, &Value), required: bool, schema: &Value) {
+    let default = match property.get("default") {
+        _ if required => "must be given".to_owned(),
+        Some(default) if !default.is_object() => format!("default {}", written(default)),
+        Some(_) => "may be left out".to_owned(),
+        None => "no default".to_owned(),
+    };
+    _ = writeln!(text, "{:indent$}{name}: {} ({default})", "", type_of(property, schema));
+    describe(text, indent + 4, property);
+    within(text, indent + 4, property, schema);
+}
+
+/// What a parameter can be, where its type does not say it: the fields of a mapping, the meanings of words.
+fn within(text: &mut String, indent: usize, property: &Value, schema: &Value) {
+    if indent > 4 * LEVELS {
+        return;
+    }
+    let property = target(property, schema);
+    for choice in ["oneOf", "anyOf"].into_iter().filter_map(|several| property.get(several)?.as_array()).flatten() {
+        let fields = choice.get("properties").and_then(Value::as_object);
+        match (choice.get("const"), fields.and_then(|fields| fields.iter().next())) {
+            (Some(word), _) => {
+                _ = writeln!(text, "{:indent$}{}", "", written(word));
+                describe(text, indent + 4, choice);
+            }
+            (None, Some((word, held))) => {
+                _ = writeln!(text, "{:indent$}{{{word}: …}}", "");
+                describe(text, indent + 4, choice);
+                within(text, indent + 4, held, schema);
+            }
+            (None, None) => within(text, indent, choice, schema),
+        }
+    }
+    for (name, field) in property.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        parameter(text, indent, (name.as_str(), field), required(property).contains(&name.as_str()), schema);
+    }
+}
+
+/// The description of a part of a schema, if it has one.
+fn describe(text: &mut String, indent: usize, part: &Value) {
+    let description = part.get("description").and_then(Value::as_str);
+    description.iter().flat_map(|words| wrap(words, 100)).for_each(|line| _ = writeln!(text, "{:indent$}{line}", ""));
+}
+
+/// The fields that must be given.
+fn required(schema: &Value) -> Vec<&str> {
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// What a schema refers to.
+fn target<'s>(property: &'s Value, schema: &'s Value) -> &'s Value {
+    let name = property.get("$ref").and_then(Value::as_str).and_then(|reference| reference.rsplit('/').next());
+    name.and_then(|name| schema.get("$defs")?.get(name)).unwrap_or(property)
 }
 
 /// How a step says where its inputs come from.
@@ -104,7 +157,9 @@ fn type_of(property: &Value, schema: &Value) -> String {
     if let Some(reference) = property.get("$ref").and_then(Value::as_str) {
         let name = reference.rsplit('/').next().unwrap_or(reference);
         let target = schema.get("$defs").and_then(|defs| defs.get(name));
-        let described = target.filter(|target| target.get("enum").is_none() && target.get("oneOf").is_none());
+        // What is told in full below it needs no words of its own.
+        let told = ["enum", "oneOf", "properties"];
+        let described = target.filter(|target| told.iter().all(|way| target.get(way).is_none()));
         let words = described.and_then(|target| target.get("description")).and_then(Value::as_str);
         return words.map_or_else(|| target.map_or_else(|| name.to_lowercase(), |target| type_of(target, schema)), str::to_owned);
     }
@@ -128,12 +183,20 @@ fn type_of(property: &Value, schema: &Value) -> String {
             "array" => format!("list of {}", property.get("items").map_or_else(|| "values".to_owned(), |items| type_of(items, schema))),
             "object" => match property.get("additionalProperties").filter(|each| each.is_object()) {
                 Some(each) => format!("mapping from names to {}", type_of(each, schema)),
-                None => "mapping".to_owned(),
+                None => match property.get("properties").and_then(Value::as_object).map(|fields| fields.keys().collect::<Vec<_>>()) {
+                    Some(only) if only.len() == 1 => format!("{{{}: …}}", only[0]),
+                    _ => "mapping".to_owned(),
+                },
             },
             other => other.to_owned(),
         },
         Some(Value::Array(names)) => {
-            let each = names.iter().map(|name| type_of(&serde_json::json!({"type": name}), schema)).filter(|word| word != "nothing");
+            let one = |name: &Value| {
+                let mut one = property.clone();
+                one["type"] = name.clone();
+                type_of(&one, schema)
+            };
+            let each = names.iter().map(one).filter(|word| word != "nothing");
             each.collect::<Vec<_>>().join(" or ")
         }
         _ => "value".to_owned(),
