@@ -18,6 +18,7 @@ use engine::stage::{Done, Stage, Taken};
 use engine::{Refusal, RefusalReason, Rejection};
 use operators::stream::{Offload, OffloadLimits, WhenFull};
 use operators::vision::candle::{FastestDet, VehicleDetector, VietnamesePlateFinder, VietnamesePlateReader};
+use operators::vision::onnx::OnnxParameters;
 use operators::vision::{
     DecodeFault, DetectParameters, Detector, DetectorModel, Outcome, PerceiveParameters, Perceived, PlateParameters, Plates, Sight, Take,
     Task, VisionError,
@@ -318,8 +319,19 @@ pub fn plates(finder: &[u8], reader: &[u8], of: &PlateParameters) -> Result<Plat
 /// They are not those of this network.
 pub fn detector(weights: &[u8], of: &PerceiveParameters) -> Result<Box<dyn Detector>, VisionError> {
     let parameters = DetectParameters { confidence_permille: of.confidence, ..DetectParameters::default() };
-    Ok(match of.detector {
+    Ok(match &of.detector {
         DetectorModel::FastestDet(_) => Box::new(FastestDet::load(weights, parameters)?),
         DetectorModel::DrawnVehicles(_) => Box::new(VehicleDetector::load(weights, parameters)?),
+        DetectorModel::Onnx(described) => onnx(weights, described, of.confidence)?,
     })
+}
+
+#[cfg(feature = "onnx")]
+fn onnx(weights: &[u8], described: &OnnxParameters, confidence: u16) -> Result<Box<dyn Detector>, VisionError> {
+    Ok(Box::new(operators::vision::onnx::OnnxDetector::load(weights, described, confidence)?))
+}
+
+#[cfg(not(feature = "onnx"))]
+fn onnx(_: &[u8], _: &OnnxParameters, _: u16) -> Result<Box<dyn Detector>, VisionError> {
+    Err(VisionError("this program was built without ONNX (hint: build it with the feature `onnx`)".to_owned()))
 }

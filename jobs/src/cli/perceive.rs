@@ -10,7 +10,7 @@ use engine::stage::StageRun;
 use engine::transport::Transport;
 use engine::{Binding, Settings};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use operators::vision::{DetectorModel, PerceiveParameters, Sight, WeightsFile};
+use operators::vision::{PerceiveParameters, Sight};
 
 use super::{Outcome, job, say};
 use crate::catalogue::Step;
@@ -82,8 +82,7 @@ pub(super) fn run(
 
 /// The networks of one thread, with the weights that a definition names, from where the definition lies.
 fn sight(parameters: &PerceiveParameters, directory: Option<&Path>) -> anyhow::Result<Sight> {
-    let (DetectorModel::FastestDet(WeightsFile { weights }) | DetectorModel::DrawnVehicles(WeightsFile { weights })) = &parameters.detector;
-    let (path, bytes) = read_weights(weights, directory)?;
+    let (path, bytes) = read_weights(parameters.detector.weights(), directory)?;
     let detector = crate::perceive::detector(&bytes, parameters).with_context(|| format!("the weights {path:?} cannot be used"))?;
     let sight = Sight::new(parameters.clone(), detector);
     let Some(of) = &parameters.plates else { return Ok(sight) };

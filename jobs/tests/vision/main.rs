@@ -4,6 +4,7 @@
 
 mod capture;
 mod film;
+mod onnx;
 mod perceive;
 mod program;
 mod road;

@@ -16,6 +16,7 @@ mod ffmpeg;
 mod image_file;
 mod mark;
 pub mod network;
+pub mod onnx;
 mod perceive;
 mod picture;
 mod plates;

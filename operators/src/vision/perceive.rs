@@ -16,16 +16,17 @@ use schemars::JsonSchema;
 use schemas::{Duration, Frame, Name, Object, Observation, PixelBox};
 use serde::{Deserialize, Serialize};
 
+use super::onnx::OnnxParameters;
 use super::plates::ReadPlates;
 use super::region::{Part, on_whole};
 use super::{DecodeFault, DecodeLimits, Decoded, Decoder, Detection, Detector, Picture, PlateParameters, Plates, VisionError};
 use crate::stream::{Turn, Work};
 
 /// How frames are looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PerceiveParameters {
-    /// The network that finds vehicles, and the file with its weights: `{fastestdet: {weights: FILE}}`.
+    /// The network that finds vehicles, and the file with its weights: `{fastestdet: {weights: FILE}}`, or any other in an ONNX file.
     pub detector: DetectorModel,
     /// What finds and reads plates. Default none: vehicles are told without. Plates are looked for on the picture in its full size,
     /// which is then kept until they are read.
@@ -55,7 +56,7 @@ pub struct PerceiveParameters {
 }
 
 /// Networks that find vehicles.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DetectorModel {
     /// FastestDet, a small network for processors without an accelerator.
@@ -63,6 +64,19 @@ pub enum DetectorModel {
     /// A still smaller one of our own, taught on drawn roads: for the synthetic camera alone.
     #[serde(rename = "drawn_vehicles")]
     DrawnVehicles(WeightsFile),
+    /// Any other, in an ONNX file, with what it takes and what its numbers mean.
+    Onnx(Box<OnnxParameters>),
+}
+
+impl DetectorModel {
+    /// The file with its weights, from where the definition lies.
+    #[must_use]
+    pub fn weights(&self) -> &str {
+        match self {
+            Self::FastestDet(file) | Self::DrawnVehicles(file) => &file.weights,
+            Self::Onnx(of) => &of.weights,
+        }
+    }
 }
 
 /// Where a network's weights lie. Whoever runs the job reads them; here they are bytes.

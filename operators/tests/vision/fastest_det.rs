@@ -27,6 +27,15 @@ struct Cell(usize, usize, f32, f32, f32, f32, f32, usize, f32);
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Box(Class, f64, f64, f64, f64, f64);
 
+impl Box {
+    /// What was found.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn of(found: &Detection) -> Self {
+        let [x, y, width, height] = <[i32; 4]>::from(found.bounds).map(f64::from);
+        Self(found.class, f64::from(found.confidence) / 1_000.0, x, y, x + width, y + height)
+    }
+}
+
 /// The pictures of the fixture with what onnxruntime found on them; `None` where they are not there.
 pub(crate) fn fixture() -> Option<Vec<(Picture, Expected)>> {
     let expected: Vec<Expected> = serde_json::from_str(include_str!("fastest_det.json")).unwrap();

@@ -3,6 +3,8 @@
 
 mod fastest_det;
 mod lpr_net;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod pictures;
 
 use std::path::PathBuf;

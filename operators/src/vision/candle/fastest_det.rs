@@ -10,6 +10,7 @@
 
 use candle_core::Device;
 
+use super::cell;
 use crate::vision::detect::{Candidate, believe, coco_vehicle};
 use crate::vision::network::{Activation, Filter, Maps, Network, Runner, Shape, Value, Window};
 use crate::vision::resize::Resize;
@@ -210,30 +211,24 @@ impl Detector for FastestDet {
     }
 }
 
-/// The vehicles in the cells. A cell's score is `objectness^0.6 · probability^0.4`; its centre lies a `tanh` from its corner, its
-/// size is a `sigmoid` of the picture's.
+/// The vehicles in the cells.
 fn candidates(maps: Maps<'_>, parameters: &DetectParameters) -> Vec<Candidate> {
     let Shape { height, width, .. } = maps.shape();
     let least = f32::from(parameters.confidence_permille) / 1_000.0;
     let mut candidates = Vec::new();
     for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
         let [object, dx, dy, w, h, ref categories @ ..] = *maps.pixel(y, x) else { continue };
-        let object = sigmoid(object).powf(0.6);
+        let objectness = cell::sigmoid(object);
         // No category makes it surer: most cells end here.
-        if object < least {
+        if cell::confidence(objectness, 1.0) < least {
             continue;
         }
         let largest = categories.iter().copied().enumerate().max_by(|one, other| one.1.total_cmp(&other.1));
         let Some((category, logit)) = largest else { continue };
         let Some(class) = coco_vehicle(category) else { continue };
         let probability = 1.0 / categories.iter().map(|other| (other - logit).exp()).sum::<f32>();
-        let [cx, cy] = [(x as f32 + dx.tanh()) / width as f32, (y as f32 + dy.tanh()) / height as f32];
-        let [w, h] = [sigmoid(w) / 2.0, sigmoid(h) / 2.0];
-        candidates.push(Candidate { class, confidence: object * probability.powf(0.4), edges: [cx - w, cy - h, cx + w, cy + h] });
+        let (confidence, edges) = (cell::confidence(objectness, probability), cell::edges([dx, dy, w, h], [x, y], [width, height]));
+        candidates.push(Candidate { class, confidence, edges });
     }
     candidates
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }

@@ -1,5 +1,6 @@
 //! The networks that are built in, each in a file of its own with where it comes from.
 
+pub(super) mod cell;
 pub mod convolution;
 mod fastest_det;
 pub mod finder_network;
