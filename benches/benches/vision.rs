@@ -4,6 +4,7 @@
 //! Weights and a real film are data of `../shared`; what is not there is left out, and said. How fast a network is does not depend
 //! on what a picture shows, so plates are noise here.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,6 +14,7 @@ use benches::film::{encode, frames};
 use benches::race::{Contender, Work, race};
 use operators::stream::{Offload, OffloadLimits, WhenFull};
 use operators::vision::candle::{FastestDet, LprNet, VietnamesePlateReader};
+use operators::vision::onnx::{Colours, Fit, Layout, OnnxDetector, OnnxInput, OnnxOutput, OnnxParameters};
 use operators::vision::{
     DecodeLimits, Decoded, Decoder, DetectParameters, Detector, DetectorModel, PerceiveParameters, Picture, PlateReader, Sight, Take, Task,
     WeightsFile,
@@ -50,14 +52,18 @@ fn noise(width: u32, height: u32, seed: u32) -> Picture {
 
 fn networks(rounds: usize, count: usize) {
     let one = |name, amount: usize, run: &mut dyn FnMut()| {
-        let run = std::cell::RefCell::new(run);
+        let run = RefCell::new(run);
         let work = Work { name, unit: "pictures", amount: amount as u64 };
         race(work, rounds, &mut [Contender::new("one thread", || run.borrow_mut()())]);
     };
-    if let Some(weights) = shared("models/fastestdet.pth") {
-        let mut network = FastestDet::load(&weights, DetectParameters::default()).expect("its weights");
+    if let (Some(weights), Some(file)) = (shared("models/fastestdet.pth"), shared("models/fastestdet.onnx")) {
+        let ours = RefCell::new(FastestDet::load(&weights, DetectParameters::default()).expect("its weights"));
+        let brought = RefCell::new(OnnxDetector::load(&file, &described(), 400).expect("its file"));
         let pictures: Vec<_> = (0..16).map(|seed| noise(768, 432, seed)).collect();
-        one("FastestDet, pictures of 768 × 432", 16, &mut || _ = black_box(network.detect(&pictures).expect("a run")));
+        let look = |network: &RefCell<dyn Detector>| _ = black_box(network.borrow_mut().detect(&pictures).expect("a run"));
+        let work = Work { name: "FastestDet, pictures of 768 × 432", unit: "pictures", amount: 16 };
+        let contenders = &mut [Contender::new("one thread", || look(&ours)), Contender::new("from its ONNX file", || look(&brought))];
+        race(work, rounds, contenders);
     }
     if let Some(weights) = shared("models/lprnet.pth") {
         let mut network = LprNet::load(&weights).expect("its weights");
@@ -120,6 +126,12 @@ fn perceiving(folder: &Path, pictures: usize, rounds: usize) {
     let work = Work { name: "perceiving 768 × 432, five pictures a second", unit: "frames", amount: frames.len() as u64 };
     let cost = race(work, rounds, &mut [Contender::new("one thread", run)])[0];
     println!("{:.0} cameras a core", span_ms as f64 / 1_000.0 / cost.busiest.as_secs_f64());
+}
+
+/// FastestDet, as if it were any network that a user brings.
+fn described() -> OnnxParameters {
+    let input = OnnxInput { colours: Colours::Bgr, fit: Fit::Stretch, ..OnnxInput::default() };
+    OnnxParameters { weights: String::new(), input, output: OnnxOutput { layout: Layout::FastestDet, ..OnnxOutput::default() } }
 }
 
 fn parameters() -> PerceiveParameters {
