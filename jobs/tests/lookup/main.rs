@@ -5,6 +5,7 @@ mod centres;
 mod described;
 mod events;
 mod hostile;
+mod live;
 mod model;
 mod program;
 mod records;

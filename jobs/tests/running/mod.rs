@@ -32,8 +32,12 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(folder: &Path, more: &[&str]) -> Self {
+        Self::start_on(folder, &["--local", "city.db"], more)
+    }
+
+    pub(crate) fn start_on(folder: &Path, store: &[&str], more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_giaolo"));
-        command.args(["serve", "--local", "city.db", "--listen", "127.0.0.1:0"]).args(more).current_dir(folder);
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(store).args(more).current_dir(folder);
         let mut child = command.env("RUST_LOG", "off").stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = lines.find_map(|line| line.ok().filter(|line| line.contains("listening on"))).unwrap();
