@@ -175,12 +175,14 @@ pub(super) struct Whole {
     pub(super) sightings: Vec<Option<At>>,
 }
 
-/// Where the record of a sighting lies.
+/// When a sighting began and ended, and where its record lies.
 #[derive(Clone, Copy)]
 pub(super) struct At {
-    pub(super) sighting: Id,
-    pub(super) partition: u32,
-    pub(super) offset: u64,
+    sighting: Id,
+    pub(super) from_ms: u64,
+    pub(super) until_ms: u64,
+    partition: u32,
+    offset: u64,
 }
 
 /// One alert, with where its evidence was seen, the journey it is about, and where the records lie; `None`: there is none that may
@@ -197,11 +199,10 @@ pub(super) fn one(sql: &dyn Sql, sight: &Sight, grant: &Grant, id: Id) -> Result
     alert["record"] = json!({"topic": ALERTS, "partition": partition, "offset": offset});
     let (mut evidence, mut sightings) = (Vec::new(), Vec::new());
     for one in found.alert.row.evidence.iter().filter(|one| sight.shows(grant, one.camera)) {
-        let (span, at) = one.sighting.map(|sighting| lies(sql, sighting)).transpose()?.flatten().unzip();
-        let (from, until): (Option<u64>, Option<u64>) = span.unzip();
+        let at = one.sighting.map(|sighting| lies(sql, sighting)).transpose()?.flatten();
         evidence.push(json!({
             "sighting": one.sighting, "camera": one.camera, "centre": sight.centre(one.camera), "at_ms": one.at_ms,
-            "from_ms": from, "until_ms": until, "row": null,
+            "from_ms": at.map(|at| at.from_ms), "until_ms": at.map(|at| at.until_ms), "row": null,
         }));
         sightings.push(at);
     }
@@ -210,16 +211,17 @@ pub(super) fn one(sql: &dyn Sql, sight: &Sight, grant: &Grant, id: Id) -> Result
     Ok(Some(Whole { alert, sightings }))
 }
 
-/// When a sighting began and ended, and where its record lies.
-fn lies(sql: &dyn Sql, sighting: Id) -> Result<Option<((u64, u64), At)>, SqlError> {
+/// What is known of a sighting.
+pub(super) fn lies(sql: &dyn Sql, sighting: Id) -> Result<Option<At>, SqlError> {
     let row = sql.first(r#"SELECT from_ms, until_ms, partition, "offset" FROM sightings WHERE id = ?1"#, values![key(sighting)])?;
-    row.map(|row| Ok(((row.get(0)?, row.get(1)?), At { sighting, partition: row.get(2)?, offset: row.get(3)? }))).transpose()
+    let read = |row: Row| Ok(At { sighting, from_ms: row.get(0)?, until_ms: row.get(1)?, partition: row.get(2)?, offset: row.get(3)? });
+    row.map(read).transpose()
 }
 
 /// The rows of sightings, as their records tell them; none of what the topic keeps no longer.
 pub(super) fn rows(store: &dyn TopicStore, sightings: &[Option<At>]) -> Result<Vec<Value>, TransportError> {
     let row = |at: &Option<At>| {
-        let Some(At { sighting, partition, offset }) = *at else { return Ok(Value::Null) };
+        let Some(At { sighting, partition, offset, .. }) = *at else { return Ok(Value::Null) };
         let mut found = Value::Null;
         if store.offsets(SIGHTINGS, partition)?.contains(&offset) {
             visit(store, SIGHTINGS, partition, offset, |batch, record| {
@@ -247,12 +249,6 @@ pub(super) fn standing(sql: &dyn Sql, grant: &Grant, id: Id) -> Result<Option<St
     let found = row.as_ref().map(found).transpose()?;
     let seen = found.filter(|found| grant.sees(found.alert.row.centre.as_str()));
     Ok(seen.map(|Found { alert: Revised { revision, status, .. }, acknowledged, .. }| Standing { revision, status, acknowledged }))
-}
-
-/// When a sighting began and ended.
-pub(super) fn span(sql: &dyn Sql, sighting: Id) -> Result<Option<(u64, u64)>, SqlError> {
-    let row = sql.first("SELECT from_ms, until_ms FROM sightings WHERE id = ?1", values![key(sighting)])?;
-    row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
 }
 
 /// An alert as a grant may see it. Of an alert that rests on cameras of other centres too, what these saw is left out, and the

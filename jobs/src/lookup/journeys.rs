@@ -6,7 +6,7 @@ use engine::view::{Sql, SqlError};
 use schemas::{Id, Journey, PlateText, Revised};
 use serde_json::{Value, json};
 
-use super::alerts::{parsed, span};
+use super::alerts::{lies, parsed};
 use super::intake::{key, signed};
 use super::sight::Sight;
 
@@ -60,7 +60,7 @@ pub(super) fn one(sql: &dyn Sql, sight: &Sight, grant: &Grant, id: Id) -> Result
 fn parts(sql: &dyn Sql, sight: &Sight, grant: &Grant, journey: &Journey) -> Result<Vec<Part>, SqlError> {
     let mut parts = Vec::new();
     for (sighting, camera) in journey.sightings.iter().zip(&journey.cameras).filter(|(_, camera)| sight.shows(grant, **camera)) {
-        let span = span(sql, *sighting)?;
+        let span = lies(sql, *sighting)?.map(|at| (at.from_ms, at.until_ms));
         let (from, until) = (span.map(|span| span.0), span.map(|span| span.1));
         let sighting: &Id = sighting;
         let value = json!({"sighting": sighting, "camera": camera, "centre": sight.centre(*camera), "from_ms": from, "until_ms": until});
