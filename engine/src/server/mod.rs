@@ -14,8 +14,10 @@
 //! progress record.
 
 mod catalogue;
+mod desk;
 mod differences;
 mod door;
+mod error;
 mod forecast;
 mod http;
 mod memory;
@@ -28,23 +30,24 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crossbeam_channel::Sender;
 use serde::Serialize;
 
 use self::catalogue::Catalogue;
 pub use self::catalogue::{Definition, Entry};
+use self::desk::Desk;
 use self::differences::differences;
 pub use self::door::{Door, DoorError, Extension, Pace, Pass, Tls, TlsError, Told};
+pub use self::error::ServerError;
+use self::error::conflict;
 use self::forecast::Forecast;
 pub use self::http::{Bound, failure, listen};
 pub use self::state::State;
 pub(crate) use self::supervise::Idle;
 use crate::definition::Problems;
-use crate::epoch::Departure;
 use crate::flow::Program;
 use crate::gauges::{Figures, Gauges};
 use crate::plan::REJECTED;
-use crate::pump::roster::{Beginning, Command, NewPartition, Version};
+use crate::pump::roster::{Beginning, Command, NewPartition};
 use crate::settings::Settings;
 use crate::time::wall_ms;
 use crate::transport::{Transport, TransportError};
@@ -118,44 +121,6 @@ pub struct JobView {
     pub held_bytes: usize,
 }
 
-/// A request cannot be met.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// The definition is not right.
-    #[error("the definition cannot be used as it is\n{0}")]
-    Problems(Problems),
-    /// There is no job of that name.
-    #[error("there is no job {0:?}")]
-    NoJob(String),
-    /// It does not go with what runs.
-    #[error("{message}")]
-    Conflict {
-        /// What does not go.
-        message: String,
-        /// What to do about it.
-        hint: String,
-    },
-    /// A topic cannot be read.
-    #[error("{0}")]
-    Transport(#[from] TransportError),
-    /// The catalogue cannot be used.
-    #[error("the catalogue of jobs cannot be used: {0}")]
-    Catalogue(#[from] rusqlite::Error),
-}
-
-impl ServerError {
-    /// What to do about it, if we can tell.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Conflict { hint, .. } => Some(hint.clone()),
-            Self::Transport(error) => error.hint.clone(),
-            Self::NoJob(_) => Some("`giaolo list` shows the jobs there are".to_owned()),
-            Self::Problems(_) | Self::Catalogue(_) => None,
-        }
-    }
-}
-
 /// A version of a job's definition as it was submitted, from the file of a server's catalogue, whether the server runs or not.
 ///
 /// # Errors
@@ -175,17 +140,6 @@ pub struct Server {
     beginning: Arc<AtomicBool>,
     /// What jobs may hold, bytes, where that is bounded.
     bounds: Arc<Mutex<BTreeMap<String, u64>>>,
-}
-
-/// What is done by one at a time.
-struct Desk {
-    catalogue: Catalogue,
-    /// Where the pump is told what to do, while there is one.
-    commands: Option<Sender<Command>>,
-    /// The topics that are read, and whether each is a table.
-    topics: BTreeMap<String, bool>,
-    /// Definitions that were planned: a definition's plan does not change while a server runs.
-    plans: BTreeMap<Version, Arc<Prepared>>,
 }
 
 impl Server {
@@ -438,50 +392,6 @@ impl Server {
     }
 }
 
-impl Desk {
-    fn entry(&self, job: &str) -> Result<Entry, ServerError> {
-        self.catalogue.job(job)?.ok_or_else(|| ServerError::NoJob(job.to_owned()))
-    }
-
-    /// A version's definition as it was submitted.
-    fn text(&self, job: &str, definition: &str) -> Result<Arc<Definition>, ServerError> {
-        let found = self.catalogue.definition(job, definition)?;
-        found.map(Arc::new).ok_or_else(|| ServerError::NoJob(job.to_owned()))
-    }
-
-    /// Tells the pump; without one the catalogue tells the next.
-    fn order(&self, command: Command) {
-        if let Some(commands) = &self.commands {
-            let _ = commands.send(command);
-        }
-    }
-
-    /// Lets a job end; the rows of outputs that are closed are final.
-    fn end(&self, job: &str, closed: Vec<String>) {
-        self.order(Command::End(Departure { job: job.to_owned(), closed }));
-    }
-
-    /// Opens the partitions of those topics that nobody reads yet.
-    fn new_partitions(&mut self, transport: &dyn Transport, topics: &BTreeMap<String, bool>) -> Result<Vec<NewPartition>, TransportError> {
-        let mut partitions = Vec::new();
-        let new: Vec<(&String, &bool)> = topics.iter().filter(|(topic, _)| !self.topics.contains_key(*topic)).collect();
-        for (topic, table) in &new {
-            for number in transport.partitions(topic)? {
-                let reader = transport.reader(topic, number, 0)?;
-                partitions.push(NewPartition { topic: (*topic).clone(), number, table: **table, reader });
-            }
-        }
-        if self.commands.is_some() {
-            self.topics.extend(new.into_iter().map(|(topic, table)| (topic.clone(), *table)));
-        }
-        Ok(partitions)
-    }
-}
-
 fn unusable(error: rusqlite::Error) -> TransportError {
     TransportError::lasting("the catalogue of jobs cannot be used").because(error)
-}
-
-fn conflict(message: String, hint: &str) -> ServerError {
-    ServerError::Conflict { message, hint: hint.to_owned() }
 }
