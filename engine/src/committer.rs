@@ -16,9 +16,10 @@ use crate::cluster::Loss;
 use crate::epoch::{Epoch, Partition};
 use crate::gauges::{Figures, Gauges};
 use crate::halt::Halt;
+use crate::pump::Start;
 use crate::run::{Report, RunError};
 use crate::time::Time;
-use crate::transport::{Change, OutputRow, PartitionProgress, Progress, TransportError, Writer};
+use crate::transport::{Change, Lost, OutputRow, PartitionProgress, Progress, TransportError, Writer};
 use crate::worker::{Complete, Completed, Failure};
 
 /// How long a commit that failed is left alone before it is tried again, at first and at most.
@@ -40,6 +41,8 @@ pub(crate) struct Committer {
     gauges: Option<Arc<Gauges>>,
     /// The jobs that run, where this is a server's.
     running: Vec<Change>,
+    /// What is gone and to be told with the next commit, with which outputs go on from what they said themselves.
+    skipped: Option<Vec<Lost>>,
 }
 
 /// What a committer works with.
@@ -95,11 +98,15 @@ impl Group {
 
 impl Committer {
     /// Goes on after what was committed last.
-    pub(crate) fn new(office: Office, last: Progress, partitions: &[Partition]) -> Self {
+    pub(crate) fn new(office: Office, start: &Start, partitions: &[Partition]) -> Self {
+        let mut last = start.last().cloned().unwrap_or_default();
+        let skipped = start.takes_over().then(|| start.news());
+        // What cannot be rebuilt as it was is not held to it.
+        last.open = last.open.filter(|_| skipped.is_none());
         let Office { job, definition, writer, freed, halt, time, gauges } = office;
         let event_ms = partitions.iter().map(|partition| known_event_ms(&last, partition)).collect();
         let (epoch, running, report) = (last.epoch, last.running.clone(), Report::default());
-        Self { job, definition, writer, epoch, last, event_ms, report, freed, halt, time, gauges, running }
+        Self { job, definition, writer, epoch, last, event_ms, report, freed, halt, time, gauges, running, skipped }
     }
 
     /// Commits what comes until nobody is left who could complete anything.
@@ -170,22 +177,29 @@ impl Committer {
                 self.running.extend(change.began.is_some().then(|| change.clone()));
             }
             self.last.running.clone_from(&self.running);
+            let skipped = self.skipped.take();
+            (self.last.taken_over, self.last.lost) = (skipped.is_some(), skipped.unwrap_or_default());
         }
         if group.ended {
-            let (ticks, clock) = (std::mem::take(&mut self.last.ticks), self.last.clock);
+            let Progress { ticks, clock, partitions, taken_over, lost, .. } = std::mem::take(&mut self.last);
             self.last = Progress {
+                taken_over,
+                lost,
                 finished: true,
                 epoch: self.epoch + 1,
                 frontier: u64::MAX,
                 clock,
                 ticks,
-                ..self.header(self.last.partitions.clone())
+                ..self.header(partitions)
             };
         }
         if group.ended || !fresh.is_empty() {
             let progress = self.last.clone();
             self.commit(group.rows, &progress)?;
+            self.report.lost += self.last.lost.iter().map(Lost::count).sum::<u64>();
             (self.last.ticks, self.last.changes) = (Vec::new(), Vec::new());
+            self.gauges.iter().for_each(|gauges| gauges.change(|figures| figures.lost.append(&mut self.last.lost)));
+            (self.last.taken_over, self.last.lost) = (false, Vec::new());
         }
         (self.report.finished, self.report.rests_on_ms) = (group.ended, self.last.rests_on_ms);
         for (epoch, _) in &group.epochs {

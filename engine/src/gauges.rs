@@ -9,6 +9,7 @@ pub use crate::memory::Footprint;
 use crate::memory::{self, Shares};
 use crate::pump::Pump;
 use crate::time::wall_ms;
+use crate::transport::Lost;
 
 /// Figures, kept by those who know them.
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub struct Figures {
     pub rows: BTreeMap<String, u64>,
     /// Records refused and told of since the start, by their topic and why.
     pub rejected: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Records that were needed and gone, and are gone on without, found since the start.
+    pub lost: Vec<Lost>,
     /// Why nothing can be committed just now.
     pub stuck: Option<String>,
     /// Processes that share the work and are not there yet, each with its address.

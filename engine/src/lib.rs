@@ -48,7 +48,7 @@ mod worker;
 pub use changelog::{RowSpec, Standing};
 pub use flow::{Flow, Held, Job, Limits, Mark, Part, Program, Raw, Refusal, RefusalReason, Rejection, Shelf};
 pub use run::{Binding, Report, Run, RunError};
-pub use settings::Settings;
+pub use settings::{OnDataLoss, Settings};
 pub use time::wall_ms;
 
 /// Makes ring the cryptography of TLS in this process, for clients that take what the process has.

@@ -4,13 +4,14 @@
 //! thread "pump" ──epochs──▶ worker threads ──rows──▶ this thread: one transaction an epoch ──room──▶ pump
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use timely::CommunicationConfig;
 
+use crate::changelog::Takeover;
 use crate::cluster::{Budget, Cluster, Crew, Loss, Round, Terms, dismiss, lead};
 use crate::committer::{Committer, Office};
 use crate::epoch::Partition;
@@ -23,8 +24,11 @@ use crate::pump::{Inlet, Lane, Pump, Start};
 use crate::recovery::{needed, recover};
 use crate::settings::Settings;
 use crate::time::{MachineTime, Time};
-use crate::transport::{Transport, TransportError, Writer};
+use crate::transport::{Lost, Transport, TransportError, Writer};
 use crate::worker::{Charge, Failure, Workers};
+
+/// By how much the clock of a log may differ from ours.
+const CLOCKS_DIFFER_MS: u64 = 600_000;
 
 /// A source of a job and the topic it is read from.
 #[derive(Clone)]
@@ -78,6 +82,8 @@ pub struct Report {
     pub clock: u64,
     /// What a start from here would read again: all that entered since then, milliseconds since the epoch; 0: everything.
     pub rests_on_ms: u64,
+    /// Offsets that were needed and gone, and are gone on without.
+    pub lost: u64,
     /// Whether state is being rebuilt from what was read before.
     pub replaying: bool,
     /// Whether the input ended and everything is final.
@@ -137,10 +143,13 @@ impl Run {
     pub fn run(self, observe: &mut dyn FnMut(&Report)) -> Result<Report, RunError> {
         let mut budget = Budget::default();
         loop {
-            let ended = recover(&*self.sink, &self.name, &self.definition, &self.outputs, |start, writer| match self.gather(None) {
-                Some(crew) => self.run_from(start, writer, crew, None, observe),
-                None => Ok(Report::default()),
-            });
+            let ended = {
+                let Self { sink, name, definition, outputs, settings, .. } = &self;
+                recover(&**sink, name, definition, outputs, settings.on_data_loss, |start, writer| match self.gather(None) {
+                    Some(crew) => self.run_from(start, writer, crew, None, observe),
+                    None => Ok(Report::default()),
+                })
+            };
             match ended {
                 Err(RunError::Gone(loss)) if self.stop.load(Ordering::Relaxed) => tracing::info!(%loss, "stopped"),
                 Err(RunError::Gone(loss)) if loss.asked || budget.spend() => tracing::warn!(%loss, "going on from the progress record"),
@@ -188,7 +197,8 @@ impl Run {
             Some(Serving { roster, gauges, more }) => (Some(roster), Some(gauges), more),
             None => (None, None, crossbeam_channel::never()),
         };
-        let charge = self.charge(gauges.as_ref());
+        let takeover = start.takes_over().then(|| self.take_over(&start)).transpose()?;
+        let charge = Charge { takeover: takeover.map(Arc::new), ..self.charge(gauges.as_ref()) };
         let Settings { workers, epochs_in_flight, .. } = self.settings;
         let (builders, round, relays) = match crew {
             Some(crew) => {
@@ -199,13 +209,12 @@ impl Run {
         };
         let started = Workers::start(&charge, workers, Some(epochs_in_flight + 2), &complete, builders).map_err(no_workers)?;
         drop(complete);
-        let last = start.last().cloned().unwrap_or_default();
         let watcher = (!self.settings.bounded)
             .then(|| Lookout::new(&self.sources, &partitions, more, found).watch(self.settings.look_for_partitions, halt.clone()))
             .transpose()
             .map_err(no_thread)?;
         let office = self.office(writer, freed, &halt, &time, gauges.clone());
-        let mut committer = Committer::new(office, last, &partitions);
+        let mut committer = Committer::new(office, &start, &partitions);
         let workers = started.outlets().iter().cloned().chain(relays).collect();
         let inlet = Inlet { lanes, partitions, workers, grown, committed };
         let pump = Pump::new(self.settings.clone(), inlet, halt.clone(), time, roster, gauges);
@@ -262,22 +271,48 @@ impl Run {
     /// Opens all partitions of all sources: where the start says, or from the first offset kept.
     pub(crate) fn open(&self, start: &Start) -> Result<(Vec<Partition>, Vec<Lane>), TransportError> {
         let (mut partitions, mut lanes) = (Vec::new(), Vec::new());
+        let (mut failed, mut lost): (Option<TransportError>, Vec<Lost>) = (None, Vec::new());
         for (source, binding) in self.sources.iter().enumerate() {
             for number in binding.transport.partitions(&binding.topic)? {
                 let partition = Partition { source, topic: binding.topic.clone(), number, table: binding.table };
                 let known = start.from.iter().filter(|from| !binding.table && start.read_since(&binding.topic, number) <= from.epoch);
                 let mut known = known.flat_map(|from| &from.partitions);
                 let known = known.find(|known| (&known.topic, known.partition) == (&partition.topic, number));
-                let reader = binding.transport.reader(&binding.topic, number, known.map_or(0, |known| known.next_offset));
-                let lane = Lane::new(partitions.len(), &partition, reader.map_err(|error| needed(error, start))?);
-                lanes.push(match known {
+                let cut_off_at = start.cut_off_at(&binding.topic, number).filter(|_| !binding.table);
+                let offset = known.map_or(0, |known| known.next_offset).max(cut_off_at.unwrap_or(0));
+                let reader = match binding.transport.reader(&binding.topic, number, offset) {
+                    Ok(reader) => reader,
+                    Err(error) if error.lost.is_empty() => return Err(needed(error, start)),
+                    Err(error) => {
+                        let all = |found: &Lost| if found.remade { start.needed(&found.topic, found.partition) } else { found.clone() };
+                        lost.extend(error.lost.iter().map(all));
+                        failed.get_or_insert(error);
+                        continue;
+                    }
+                };
+                let lane = Lane::new(partitions.len(), &partition, reader);
+                let lane = match known {
                     Some(known) => lane.resumed(known),
                     None => lane,
-                });
+                };
+                lanes.push(if cut_off_at.is_some() { lane.cut_off(offset) } else { lane });
                 partitions.push(partition);
             }
         }
-        Ok((partitions, lanes))
+        failed.map_or(Ok((partitions, lanes)), |error| Err(needed(error, start).lost(lost)))
+    }
+
+    /// What it has told, as its outputs say.
+    fn take_over(&self, start: &Start) -> Result<Takeover, TransportError> {
+        let mut outputs: BTreeSet<&str> = self.outputs.iter().map(String::as_str).collect();
+        let replayed = start.replay.iter().flat_map(|progress| progress.changes.iter().chain(&progress.running));
+        let changes = start.from.iter().flat_map(|from| &from.running).chain(replayed);
+        outputs.extend(changes.flat_map(|change| change.outputs.iter().chain(&change.closed)).map(String::as_str));
+        let at = start.last().map_or(0, |last| last.clock + 1);
+        // What was told before that and is open rests on what was read since, and what was final by then is not made again. The
+        // clock of a recording is not the one by which its rows arrive.
+        let since_ms = start.from.as_ref().map_or(0, |from| from.clock).saturating_sub(CLOCKS_DIFFER_MS);
+        Takeover::read(&*self.sink, &outputs, at, if self.settings.bounded { 0 } else { since_ms })
     }
 
     /// What a worker needs to know.
@@ -290,6 +325,7 @@ impl Run {
             limits: Limits { lateness_ms, max_skew_ms, memory_ms },
             gauges: gauges.cloned(),
             broken: Arc::default(),
+            takeover: None,
         }
     }
 }

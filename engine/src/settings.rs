@@ -36,8 +36,21 @@ pub struct Settings {
     pub idle_commit: Duration,
     /// How often a live job looks for new partitions of its sources. Default 30 s.
     pub look_for_partitions: Duration,
+    /// What happens when records are gone that a job needs. Default: it stops.
+    pub on_data_loss: OnDataLoss,
     /// Read to the end that is there and finish, with the recording's own clock, instead of waiting for more.
     pub bounded: bool,
+}
+
+/// What happens when records are gone that a job needs: a topic's retention was too short, or it was made anew or cut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDataLoss {
+    /// The job stops and says what is gone.
+    #[default]
+    Fail,
+    /// It says so and goes on with what is there: what was final stays so, what was open is told anew from the records that are left,
+    /// and withdrawn where they do not carry it.
+    Skip,
 }
 
 impl Default for Settings {
@@ -56,6 +69,7 @@ impl Default for Settings {
             epoch_gap: Duration::from_millis(20),
             idle_commit: Duration::from_secs(5),
             look_for_partitions: Duration::from_secs(30),
+            on_data_loss: OnDataLoss::Fail,
             bounded: false,
         }
     }

@@ -16,7 +16,7 @@ use engine::definition::Problems;
 use engine::flow::Changes;
 use engine::plan::REJECTED;
 use engine::server::Prepared;
-use engine::{Flow, Limits, Part, Program, RowSpec, Shelf};
+use engine::{Flow, Limits, Part, Program, RowSpec, Shelf, Standing};
 use schemas::{Alert, Id};
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +157,16 @@ fn lasts(row: &Difference) -> Lasts {
     both.reduce(|(from, until), (begins, ends)| (from.min(begins), until.max(ends))).unwrap_or_default()
 }
 
+/// A difference as it is told.
+#[derive(Deserialize)]
+struct Told {
+    id: Id,
+    revision: u32,
+    status: String,
+    first: Option<Alert>,
+    second: Option<Alert>,
+}
+
 fn spec(spans: Spans) -> RowSpec<Difference> {
     RowSpec {
         id: Box::new(|row: &Difference| row.id.0),
@@ -168,6 +178,11 @@ fn spec(spans: Spans) -> RowSpec<Difference> {
             let Difference { id, first, second } = row;
             let row = serde_json::json!({"id": id, "revision": revision, "status": standing.name(), "first": first, "second": second});
             row.to_string().into_bytes()
+        }),
+        decode: Box::new(|bytes| {
+            let told: Told = serde_json::from_slice(bytes).ok()?;
+            let Told { id, revision, status, first, second } = told;
+            Some((Difference { id, first, second }, revision, Standing::of(&status)?))
         }),
         ce_type: "vn.giaolo.difference",
         content_type: "application/json",

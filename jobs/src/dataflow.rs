@@ -127,26 +127,29 @@ impl Spans {
 /// Publishes tables as one changelog, each with how its rows lie in time.
 pub(crate) fn publish<'scope>(flow: &mut Flow<'scope>, output: &PlannedOutput, tables: Vec<(Port<'scope>, Spans)>) {
     let topic = &output.topic;
+    // Of a row that was told it is not known any more which table it came from.
+    let widest = tables.iter().map(|(_, spans)| *spans).reduce(Spans::and);
+    let widest = widest.unwrap_or_else(|| unreachable!("every output has something that flows there"));
     match output.kind {
         "sightings" => {
             let rows = together(tables, Port::sightings);
-            flow.publish(topic, rows, spec("vn.giaolo.sighting", |row: &Arc<Sighting>| row.id, |row| row.until_ms, sighted));
+            flow.publish(topic, rows, spec("vn.giaolo.sighting", |row: &Arc<Sighting>| row.id, |row| row.until_ms, sighted, widest));
         }
         "journeys" => {
             let rows = together(tables, |port| port.journeys().map(|row| Arc::clone(&row.journey)));
-            flow.publish(topic, rows, spec("vn.giaolo.journey", |row: &Arc<Journey>| row.id, |row| row.until_ms, travelled));
+            flow.publish(topic, rows, spec("vn.giaolo.journey", |row: &Arc<Journey>| row.id, |row| row.until_ms, travelled, widest));
         }
         "alerts" => {
             let rows = together(tables, Port::alerts);
-            flow.publish(topic, rows, spec("vn.giaolo.alert", |row: &Alert| row.id, |row| row.at_ms, alerted));
+            flow.publish(topic, rows, spec("vn.giaolo.alert", |row: &Alert| row.id, |row| row.at_ms, alerted, widest));
         }
         "assignments" => {
             let rows = together(tables, Port::assignments);
-            flow.publish(topic, rows, spec("vn.giaolo.assignment", |row: &Assignment| row.id, |row| row.alert.at_ms, assigned));
+            flow.publish(topic, rows, spec("vn.giaolo.assignment", |row: &Assignment| row.id, |row| row.alert.at_ms, assigned, widest));
         }
         "effectiveness" => {
             let rows = together(tables, Port::effectiveness);
-            flow.publish(topic, rows, spec("vn.giaolo.effectiveness", |row: &Effectiveness| row.id, |row| row.from_ms, counted));
+            flow.publish(topic, rows, spec("vn.giaolo.effectiveness", |row: &Effectiveness| row.id, |row| row.from_ms, counted, widest));
         }
         kind => unreachable!("the catalogue lets nobody write {kind} as a table"),
     }
@@ -229,6 +232,7 @@ fn spec<R: Record + Clone + 'static>(
     id: fn(&R) -> Id,
     at_ms: fn(&R) -> u64,
     lasts: fn(&R) -> Lasts,
+    widest: Spans,
 ) -> RowSpec<Settling<R>> {
     RowSpec {
         id: Box::new(move |(row, _)| id(row).0),
@@ -237,6 +241,10 @@ fn spec<R: Record + Clone + 'static>(
         rests_ms: Box::new(move |(row, spans)| rests_ms(lasts(row), *spans)),
         at_ms: Box::new(move |(row, _)| at_ms(row)),
         encode: Box::new(|(row, _), revision, standing| encode(&Revised { revision, status: status(standing), row: row.clone() })),
+        decode: Box::new(move |bytes| {
+            let Revised { revision, status, row } = Format::Json.decode::<Revised<R>>(bytes).ok()?;
+            Some(((row, widest), revision, standing(status)))
+        }),
         ce_type,
         content_type: "application/json",
     }
@@ -247,6 +255,14 @@ fn status(standing: Standing) -> Status {
         Standing::Provisional => Status::Provisional,
         Standing::Final => Status::Final,
         Standing::Withdrawn => Status::Withdrawn,
+    }
+}
+
+fn standing(status: Status) -> Standing {
+    match status {
+        Status::Provisional => Standing::Provisional,
+        Status::Final => Standing::Final,
+        Status::Withdrawn => Standing::Withdrawn,
     }
 }
 

@@ -9,6 +9,7 @@
 //! on the changes up to that moment alone, so a replay publishes the same rows with the same revisions.
 
 mod succession;
+mod takeover;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -23,6 +24,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 
 use self::succession::History;
 pub(crate) use self::succession::{Opening, Predecessor};
+pub(crate) use self::takeover::Takeover;
 use crate::basis::{AsOf, Holdings, Ledger, fingerprint};
 use crate::flow::{Changes, Held, Newest, Outbox, Site};
 use crate::transport::OutputRow;
@@ -48,10 +50,19 @@ impl Standing {
             Self::Withdrawn => "withdrawn",
         }
     }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Provisional, Self::Final, Self::Withdrawn].into_iter().find(|standing| standing.name() == name)
+    }
 }
 
 /// Gives a row's bytes, with its revision and standing.
 pub type Encode<T> = dyn Fn(&T, u32, Standing) -> Vec<u8> + Send + Sync;
+
+/// Gives a row, its revision and standing from bytes.
+pub type Decode<T> = dyn Fn(&[u8]) -> Option<(T, u32, Standing)> + Send + Sync;
 
 /// A row that is to be written: its bytes are made by who writes it, for workers have enough to do.
 pub(crate) struct Draft {
@@ -77,6 +88,9 @@ pub struct RowSpec<T> {
     pub at_ms: Box<dyn Fn(&T) -> u64 + Send + Sync>,
     /// The row with its revision and standing, in the output's format.
     pub encode: Box<Encode<T>>,
+    /// What `encode` was given, from what it gave; `None` if that is not of it. What `settles_ms` says of the row may be more than
+    /// it said before.
+    pub decode: Box<Decode<T>>,
     /// Type of the row, for the header `ce_type`.
     pub ce_type: &'static str,
     /// Media type of what `encode` gives.
@@ -94,11 +108,15 @@ pub(crate) fn publish<T: ExchangeData>(rows: Changes<'_, T>, output: &str, site:
     let topic = Arc::new(Topic { output: output.to_owned(), job: site.job.clone(), spec });
     let before = site.predecessors.borrow_mut().remove(output);
     let before = before.and_then(|before| before.any().downcast::<RefCell<Changelog<T>>>().ok());
-    let before = before.map(|before| std::mem::take(&mut before.borrow_mut().rows)).unwrap_or_default();
+    let lateness_ms = site.limits.lateness_ms;
+    let before = match (before, &site.takeover) {
+        (Some(before), _) => before.borrow_mut().leave(),
+        (None, Some(takeover)) => topic.recall(takeover, lateness_ms),
+        (None, None) => FxHashMap::default(),
+    };
     let history = (site.opening.at > 0).then_some(History { opening: site.opening, before });
     let ledger = Ledger::new();
     let basis = ledger.as_of();
-    let lateness_ms = site.limits.lateness_ms;
     let log = Changelog { topic, lateness_ms, rows: FxHashMap::default(), due: BTreeSet::new(), history, ledger };
     let log = Rc::new(RefCell::new(log));
     let successor: Rc<dyn Predecessor> = Rc::<RefCell<Changelog<T>>>::clone(&log);

@@ -50,9 +50,12 @@ impl<T: ExchangeData> Predecessor for RefCell<Changelog<T>> {
     }
 
     fn forget(&self, clock: u64) -> bool {
-        let rows = &mut self.borrow_mut().rows;
-        rows.retain(|_, entry| entry.due >= clock || (!entry.settled && entry.row.is_some()));
-        rows.is_empty()
+        let Changelog { rows, history, .. } = &mut *self.borrow_mut();
+        let mut told = history.as_mut().map(|history| &mut history.before);
+        let stays = |entry: &Entry<T>| entry.due >= clock || (!entry.settled && entry.row.is_some());
+        told.iter_mut().for_each(|told| told.retain(|_, entry| stays(entry)));
+        rows.retain(|_, entry| stays(entry));
+        rows.is_empty() && told.is_none_or(|told| told.is_empty())
     }
 
     fn footprint(&self) -> Footprint {
@@ -73,6 +76,11 @@ pub(super) struct History<T> {
 }
 
 impl<T: ExchangeData> Changelog<T> {
+    /// What was told, for who goes on with it: of one that has not spoken yet, what was told before it.
+    pub(super) fn leave(&mut self) -> FxHashMap<u64, Entry<T>> {
+        self.history.take().map_or_else(|| std::mem::take(&mut self.rows), |history| history.before)
+    }
+
     pub(super) fn end_history(&mut self, now: u64, out: &mut Vec<(u64, Draft)>) {
         if let Some(history) = self.history.take_if(|history| history.opening.at <= now) {
             self.open(history, out);
@@ -141,7 +149,8 @@ impl<T: ExchangeData> Changelog<T> {
             (None, Some(_)) => Standing::Withdrawn,
             (None, None) => return self.put(id, told),
         };
-        if standing != Standing::Provisional || row != before {
+        let alike = row.as_ref().zip(before.as_ref()).is_some_and(|(row, before)| self.topic.alike(row, before));
+        if standing != Standing::Provisional || !alike {
             told.revision += 1;
             row.as_ref().or(before.as_ref()).into_iter().for_each(|row| out.push((at, self.draft(id, row, told.revision, standing))));
         }
@@ -152,6 +161,10 @@ impl<T: ExchangeData> Changelog<T> {
 
     /// Makes all that stands final, and keeps it as long as evidence for it may still come.
     fn close(&mut self, at: u64, out: &mut Vec<(u64, Draft)>) {
+        if self.history.as_ref().is_some_and(|history| history.opening.at > at) {
+            // It has said nothing yet: what was told before it was closed when this happened.
+            return;
+        }
         self.advance(at, out);
         let mut ids: Vec<u64> = self.rows.keys().copied().collect();
         ids.sort_unstable();

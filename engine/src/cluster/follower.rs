@@ -160,6 +160,7 @@ impl Follower {
             // By what is measured for them it is known which part panicked.
             gauges: self.host.is_some().then(|| Arc::new(Gauges::default())),
             broken: Arc::default(),
+            takeover: None,
         }
     }
 }

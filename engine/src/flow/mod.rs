@@ -18,7 +18,7 @@ pub(crate) use self::feed::{Feed, SHARE, share};
 use self::feed::{InputHandle, MarkFeed, RecordFeed, RejectedFeed, TableFeed};
 pub use self::record::{Raw, Refusal, RefusalReason, Rejection};
 use crate::basis::AsOf;
-use crate::changelog::{self, Draft, Opening, Predecessor, RowSpec, Told};
+use crate::changelog::{self, Draft, Opening, Predecessor, RowSpec, Takeover, Told};
 use crate::plan::REJECTED;
 use crate::share::{Flowing, Gauge, Keep, Pipe, Tap, tap};
 
@@ -122,6 +122,8 @@ pub(crate) struct Site {
     pub(crate) outbox: Outbox,
     pub(crate) newest: Newest,
     pub(crate) predecessors: Predecessors,
+    /// What outputs say themselves, for who begins where it could not be rebuilt.
+    pub(crate) takeover: Option<Arc<Takeover>>,
     pub(crate) opening: Opening,
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Lane {
     position: Position,
     /// The largest arrival time of the records handed out, 0 before the first.
     arrival_ms: u64,
+    /// The first offset handed out.
+    first: Option<u64>,
     next_offset: u64,
     count: u64,
     hash: crc32fast::Hasher,
@@ -46,6 +48,7 @@ impl Lane {
             taken: 0,
             position: Position::More,
             arrival_ms: 0,
+            first: None,
             next_offset: 0,
             count: 0,
             hash: crc32fast::Hasher::new(),
@@ -60,6 +63,23 @@ impl Lane {
     pub(crate) fn resumed(self, known: &PartitionProgress) -> Self {
         let hash = crc32fast::Hasher::new_with_initial(known.hash as u32);
         Self { next_offset: known.next_offset, count: known.count, arrival_ms: known.arrival_ms, hash, ..self }
+    }
+
+    /// Goes on at a later offset, for what lies before it is gone.
+    #[must_use]
+    pub(crate) fn cut_off(self, at: u64) -> Self {
+        Self { next_offset: at, ..self }
+    }
+
+    /// Counts as if it had read what was read before.
+    pub(crate) fn take_count(&mut self, known: &PartitionProgress) {
+        self.count = known.count;
+        self.hash = crc32fast::Hasher::new_with_initial(known.hash as u32);
+    }
+
+    /// The offset of the first record handed out.
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.first
     }
 
     /// Whether it is part of a table.
@@ -153,6 +173,7 @@ impl Lane {
                 break;
             }
             self.hash.update(self.batch.value(record).unwrap_or_default());
+            self.first.get_or_insert(record.offset);
             (self.arrival_ms, self.next_offset) = (arrival, record.offset + 1);
             self.count += 1;
             self.taken += 1;

@@ -131,6 +131,9 @@ impl Pump {
         }
         // Where nothing is read there is no epoch that could tell.
         self.gauges.iter().for_each(|gauges| gauges.change(|figures| figures.replaying = false));
+        if start.takes_over() && !replay::take_over(self, flight) {
+            return Ok(Ending::Stopped);
+        }
         // Jobs that are to begin at once begin with the first moment.
         self.obey();
         if self.settings.bounded { merged::merge(self, flight) } else { live::live(self, flight) }

@@ -1,10 +1,10 @@
 //! Rebuilds state after a restart: the records read before enter again at the moments they entered then, from where
 //! [`start`](super::start) says.
 
-use super::{InFlight, Pump, Start, WAIT};
+use super::{InFlight, Lane, Pump, Start, WAIT};
 use crate::epoch::{Moment, Slice};
 use crate::fail_point::{Stage, pass};
-use crate::transport::{PartitionProgress, Progress, Tick, TransportError};
+use crate::transport::{Lost, PartitionProgress, Progress, Tick, TransportError};
 
 /// Replays what is to be replayed; its rows are known already and are not committed again. Returns once they have been worked
 /// through; false if the job stops before that.
@@ -102,9 +102,13 @@ fn places(pump: &Pump, start: &Start, progress: &Progress) -> Result<Vec<Option<
         if found.is_some() {
             return Ok(found.filter(|_| start.read_since(&p.topic, p.partition) <= progress.epoch));
         }
-        Err(TransportError::lasting(format!("partition {} of topic {:?} was read before and is gone", p.partition, p.topic)).hint(
+        if start.read_since(&p.topic, p.partition) > progress.epoch {
+            return Ok(None);
+        }
+        let error = TransportError::lasting(format!("partition {} of topic {:?} was read before and is gone", p.partition, p.topic)).hint(
             "The topic was made anew with fewer partitions, or the job reads another topic now. To begin anew, give the job another name.",
-        ))
+        );
+        Err(error.lost(vec![start.needed(&p.topic, p.partition)]))
     };
     progress.partitions.iter().map(place).collect()
 }
@@ -126,28 +130,54 @@ fn read_up_to(pump: &mut Pump, place: usize, offset: u64, slices: &mut Vec<Slice
 }
 
 /// Whether what was read again is what was read before. Of tables that cannot be asked: whoever keeps only the last record of
-/// each key has others now.
-fn agree(pump: &Pump, start: &Start, last: &Progress) -> Result<(), TransportError> {
+/// each key has others now. Of what is gone neither: from then on it counts as read.
+fn agree(pump: &mut Pump, start: &Start, last: &Progress) -> Result<(), TransportError> {
+    let (mut first, mut lost) = (None, Vec::new());
     for (place, recorded) in places(pump, start, last)?.into_iter().zip(&last.partitions) {
-        let Some(lane) = place.map(|place| &pump.lanes[place]).filter(|lane| !lane.is_table()) else { continue };
+        let Some(lane) = place.map(|place| &mut pump.lanes[place]).filter(|lane| !lane.is_table()) else { continue };
         let now = lane.progress();
         if (now.count, now.hash) == (recorded.count, recorded.hash) {
             continue;
         }
-        let which = format!("topic {:?}, partition {}", recorded.topic, recorded.partition);
-        return Err(if now.next_offset < recorded.next_offset {
-            let message = format!("{which} ends at {}, but it was read up to {} before", now.next_offset, recorded.next_offset);
-            TransportError::lasting(message)
-                .hint("It was deleted and made anew, or lost its end. To begin anew with what is there, give the job another name.")
-        } else {
-            let (before, count) = (recorded.count, now.count);
-            let message = format!(
-                "{which} is not what it was: {before} records were read before offset {}, now there are {count}",
-                recorded.next_offset
-            );
-            TransportError::lasting(message)
-                .hint("Records the job rests on were deleted or changed. To begin anew with what is there, give the job another name.")
-        });
+        if start.cut_off_at(&recorded.topic, recorded.partition).is_some() {
+            lane.take_count(recorded);
+            continue;
+        }
+        lost.push(gone(start, lane, recorded));
+        first.get_or_insert_with(|| differs(&now, recorded));
     }
-    Ok(())
+    first.map_or(Ok(()), |error| Err(error.lost(lost)))
+}
+
+/// What is gone of a partition that is not what it was.
+fn gone(start: &Start, lane: &Lane, recorded: &PartitionProgress) -> Lost {
+    let needed = start.needed(&recorded.topic, recorded.partition);
+    match lane.first() {
+        // What is made anew begins at 0.
+        Some(first) if first > needed.from && lane.next_offset() >= recorded.next_offset => Lost { until: first, remade: false, ..needed },
+        _ => needed,
+    }
+}
+
+fn differs(now: &PartitionProgress, recorded: &PartitionProgress) -> TransportError {
+    let which = format!("topic {:?}, partition {}", recorded.topic, recorded.partition);
+    if now.next_offset < recorded.next_offset {
+        let message = format!("{which} ends at {}, but it was read up to {} before", now.next_offset, recorded.next_offset);
+        return TransportError::lasting(message)
+            .hint("It was deleted and made anew, or lost its end. To begin anew with what is there, give the job another name.");
+    }
+    let (before, count) = (recorded.count, now.count);
+    let message =
+        format!("{which} is not what it was: {before} records were read before offset {}, now there are {count}", recorded.next_offset);
+    TransportError::lasting(message)
+        .hint("Records the job rests on were deleted or changed. To begin anew with what is there, give the job another name.")
+}
+
+/// The first moment after a replay that could not rebuild what there was: what the outputs say themselves is gone on with before
+/// anything else is.
+pub(super) fn take_over(pump: &mut Pump, flight: &mut InFlight) -> bool {
+    let clock = pump.clock + 1;
+    let offsets = pump.lanes.iter().map(Lane::next_offset).collect();
+    let tick = Tick { clock, offsets, observed_ms: pump.observed_ms.clone() };
+    pump.send(vec![Moment { marks: pump.marks(clock), tick, slices: Vec::new() }], false, flight)
 }

@@ -34,7 +34,7 @@
 //! *Tables* (lists that are read whole) have no times: they are read from the first offset kept, and what stood at `k`
 //! enters at `k`. Whoever compacts their topics must leave alone what is younger than a restart reaches back.
 
-use crate::transport::{Progress, TransportError};
+use crate::transport::{Lost, Progress, TransportError};
 
 /// A restart: where it begins and what it replays. Of a new job: nothing of either.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +43,8 @@ pub(crate) struct Start {
     pub(crate) from: Option<Progress>,
     /// What was committed after that, oldest first, without a gap.
     pub(crate) replay: Vec<Progress>,
+    /// What is gone and gone on without.
+    pub(crate) lost: Vec<Lost>,
 }
 
 impl Start {
@@ -51,12 +53,53 @@ impl Start {
         self.replay.last().or(self.from.as_ref())
     }
 
+    /// Whether what came before cannot be rebuilt as it was, because something is gone now or was within what is replayed.
+    pub(crate) fn takes_over(&self) -> bool {
+        self.last().is_some() && (!self.lost.is_empty() || self.replay.iter().any(|progress| progress.taken_over))
+    }
+
+    /// What is gone that no commit has told of.
+    pub(crate) fn news(&self) -> Vec<Lost> {
+        let told = |lost: &&Lost| {
+            let before = self.from.iter().chain(&self.replay).flat_map(|progress| &progress.lost);
+            !lost.remade && before.into_iter().any(|before| before.covers(lost))
+        };
+        self.lost.iter().filter(|lost| !told(lost)).cloned().collect()
+    }
+
+    /// Whether a partition begins anew: what was read of it before is gone.
+    pub(crate) fn is_remade(&self, topic: &str, number: u32) -> bool {
+        self.lost.iter().any(|lost| lost.remade && lost.is_of(topic, number))
+    }
+
+    /// Where the records of a partition begin that are there yet, if some before them are gone.
+    pub(crate) fn cut_off_at(&self, topic: &str, number: u32) -> Option<u64> {
+        self.lost.iter().filter(|lost| !lost.remade && lost.is_of(topic, number)).map(|lost| lost.until).max()
+    }
+
+    /// All that a restart needs of a partition and that was read.
+    pub(crate) fn needed(&self, topic: &str, partition: u32) -> Lost {
+        let next = |progress: Option<&Progress>| {
+            let known =
+                progress.iter().flat_map(|progress| &progress.partitions).find(|p| (p.topic.as_str(), p.partition) == (topic, partition));
+            known.map_or(0, |known| known.next_offset)
+        };
+        let (from, until) = (next(self.from.as_ref()), next(self.last()));
+        Lost { topic: topic.to_owned(), partition, from, until, remade: true }
+    }
+
     /// The epoch since which a partition has been read without a break, as far as this start looks back. A server stops reading
     /// a topic when it is started again after the last job that read it has long ended, and reads it anew when another comes.
+    /// One that was made anew is another since then.
     pub(crate) fn read_since(&self, topic: &str, number: u32) -> u64 {
+        if self.is_remade(topic, number) {
+            return self.last().map_or(0, |last| last.epoch + 1);
+        }
+        let remade = |progress: &&Progress| progress.lost.iter().any(|lost| lost.remade && lost.is_of(topic, number));
+        let remade = self.replay.iter().rfind(remade).map_or(0, |progress| progress.epoch);
         let lacks =
             |progress: &&Progress| !progress.partitions.iter().any(|known| (known.topic.as_str(), known.partition) == (topic, number));
-        self.replay.iter().rev().chain(&self.from).find(lacks).map_or(0, |last| last.epoch + 1)
+        self.replay.iter().rev().chain(&self.from).find(lacks).map_or(0, |last| last.epoch + 1).max(remade)
     }
 
     /// Chooses where to begin: so many `times` as far back as the last record says.
@@ -67,7 +110,7 @@ impl Start {
         let Some(last) = history.last().cloned() else { return Ok(Self::default()) };
         let begin = last.since_ms(times).and_then(|since_ms| history.iter().rposition(|before| before.entered_until_ms() <= since_ms));
         let replay = history.split_off(begin.map_or(0, |k| k + 1));
-        let start = Self { from: begin.and_then(|_| history.pop()), replay };
+        let start = Self { from: begin.and_then(|_| history.pop()), replay, ..Self::default() };
         let first = start.from.as_ref().map_or(0, |from| from.epoch);
         let gap = start.replay.iter().zip(first + 1..).find(|(progress, epoch)| progress.epoch != *epoch);
         match gap {

@@ -1,5 +1,7 @@
 //! `/metrics`: the figures in Prometheus' text format, taken when somebody asks.
 
+use std::collections::BTreeMap;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -59,6 +61,12 @@ impl Collector for Snapshot {
         let rejected = figures.rejected.iter().flat_map(|(topic, by)| by.iter().map(move |(reason, n)| (topic, reason, *n)));
         let rejected = rejected.map(|(topic, reason, n)| (vec![("topic", topic.clone()), ("reason", reason.clone())], n));
         counter(out, "rejected", "Records refused since the start, by why", rejected)?;
+        let lost = figures.lost.iter().fold(BTreeMap::<_, u64>::new(), |mut lost, gone| {
+            *lost.entry((gone.topic.clone(), gone.partition)).or_default() += gone.count();
+            lost
+        });
+        let lost = lost.into_iter().map(|((topic, partition), n)| (vec![("topic", topic), ("partition", partition.to_string())], n));
+        counter(out, "lost_records", "Offsets that were needed and gone, and are gone on without, since the start", lost)?;
         let stuck = f64::from(u8::from(figures.stuck.is_some()));
         gauge(out, "commits_stuck", "Whether commits fail and are tried again", None, [(vec![], stuck)])?;
         gauge(out, "processes_missing", "Processes that are waited for", None, [(vec![], figures.waits_for.len() as f64)])?;

@@ -30,10 +30,10 @@ impl Server {
     /// # Errors
     /// A transport failed for good, or workers panicked again and again. What was committed stands.
     pub fn run(&self) -> Result<(), RunError> {
-        let Config { name, identity, sink, stop, .. } = &self.config;
+        let Config { name, identity, sink, stop, settings, .. } = &self.config;
         let mut budget = Budget::default();
         loop {
-            let result = recover(&**sink, name, identity, &[REJECTED.to_owned()], |start, writer| {
+            let result = recover(&**sink, name, identity, &[REJECTED.to_owned()], settings.on_data_loss, |start, writer| {
                 let result = self.run_once(start, writer);
                 self.lock().commands = None;
                 result

@@ -15,9 +15,9 @@ use super::life::{World, once, stop};
 use super::log::kill;
 use crate::committer::{Committer, Office};
 use crate::epoch::{Order, Partition};
+use crate::pump::Start;
 use crate::pump::growth::Lookout;
 use crate::run::{Report, Run, RunError};
-use crate::transport::Progress;
 use crate::worker::Complete;
 use crate::worker::desk::{Desk, Turn};
 
@@ -74,7 +74,7 @@ impl Crew {
     pub(super) fn new(
         run: &Run,
         office: Office,
-        last: Progress,
+        start: &Start,
         partitions: &[Partition],
         lookout: Lookout,
         orders: Receiver<Order>,
@@ -86,7 +86,7 @@ impl Crew {
         let mut desk = Desk::new(&charge, &worker, complete);
         desk.open(&mut worker, &charge);
         let (halt, stop) = (office.halt.clone(), Arc::clone(&run.stop));
-        let committer = Some(Committer::new(office, last, partitions));
+        let committer = Some(Committer::new(office, start, partitions));
         Self { worker, desk: Some(desk), orders, committer, completed, lookout, stop, halt, fate, result: None }
     }
 

@@ -6,7 +6,7 @@
 //! ```
 
 use super::facts::{GROUP, STRETCH_MS};
-use crate::changelog::RowSpec;
+use crate::changelog::{RowSpec, Standing};
 use crate::flow::{Flow, Job, Raw, Refusal, RefusalReason};
 
 /// A row: its id, where its stretch begins, and its value.
@@ -50,9 +50,17 @@ fn spec() -> RowSpec<Row> {
         rests_ms: Box::new(|row| row.1 + STRETCH_MS),
         at_ms: Box::new(|row| row.1),
         encode: Box::new(|row, revision, standing| format!("{} {revision} {} {}", row.0, standing.name(), row.2).into_bytes()),
+        decode: Box::new(told),
         ce_type: "row",
         content_type: "text/plain",
     }
+}
+
+/// What `spec` encodes.
+fn told(bytes: &[u8]) -> Option<(Row, u32, Standing)> {
+    let [id, revision, standing, value] = std::str::from_utf8(bytes).ok()?.split(' ').collect::<Vec<_>>()[..] else { return None };
+    let id: u64 = id.parse().ok()?;
+    Some(((id, id & ((1 << 48) - 1), value.parse().ok()?), revision.parse().ok()?, Standing::of(standing)?))
 }
 
 fn numbers(raw: &Raw<'_>) -> Result<Vec<i64>, Refusal> {

@@ -95,7 +95,7 @@ pub(super) fn live(seed: u64) -> Result<Told, String> {
 pub(super) fn once(world: &Rc<RefCell<World>>, fate: &Fate) -> Result<Report, RunError> {
     let (log, run) = (world.borrow().log.clone(), world.borrow().run());
     let mut times = 0;
-    recover(&log, &run.name, &run.definition, &run.outputs, |start, writer| {
+    recover(&log, &run.name, &run.definition, &run.outputs, run.settings.on_data_loss, |start, writer| {
         times += 1;
         assert_eq!(times, 1, "what it rebuilt was not what there was");
         run_from(world, &run, fate, &start, writer)
@@ -112,8 +112,7 @@ fn run_from(world: &Rc<RefCell<World>>, run: &Run, fate: &Fate, start: &Start, w
     let (order, orders) = bounded(run.settings.epochs_in_flight + 2);
     let lookout = Lookout::new(&run.sources, &partitions, crossbeam_channel::never(), found);
     let office = run.office(writer, freed, &halt, &time, None);
-    let last = start.last().cloned().unwrap_or_default();
-    let crew = Crew::new(run, office, last, &partitions, lookout, orders, fate.clone());
+    let crew = Crew::new(run, office, start, &partitions, lookout, orders, fate.clone());
     let crew = Rc::new(RefCell::new(crew));
     let inlet = Inlet { lanes, partitions, workers: vec![(order, std::thread::current())], grown, committed };
     let pump = Pump::new(run.settings.clone(), inlet, halt, Arc::clone(&time), None, None);

@@ -194,6 +194,45 @@ pub struct Progress {
     /// The jobs of that server that run at the end of this commit, each as it began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub running: Vec<Change>,
+    /// Whether what came before could not be rebuilt as it was: with this commit the outputs go on from what they said themselves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_over: bool,
+    /// What was gone by then, and is gone on without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Lost>,
+}
+
+/// Records of a partition that a job needs and that are gone for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Its topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: u32,
+    /// The first offset that is needed and gone.
+    pub from: u64,
+    /// The offset behind the last of them; as `from` where it is not known how much is gone.
+    pub until: u64,
+    /// Whether what is there now is not what was read: made anew, or its end was cut off. It is read from its beginning.
+    pub remade: bool,
+}
+
+impl Lost {
+    /// How many offsets: about as many records.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.until.saturating_sub(self.from)
+    }
+
+    /// Whether it is of this partition.
+    pub(crate) fn is_of(&self, topic: &str, partition: u32) -> bool {
+        (self.topic.as_str(), self.partition) == (topic, partition)
+    }
+
+    /// Whether all of another loss is part of this one.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.is_of(&other.topic, other.partition) && self.remade == other.remade && self.until >= other.until
+    }
 }
 
 /// A job of a server began or ended.
@@ -260,6 +299,8 @@ pub struct TransportError {
     pub hint: Option<String>,
     /// Whether the same call may succeed later.
     pub retry: bool,
+    /// The records that are gone for good, if that is what is wrong.
+    pub lost: Vec<Lost>,
     /// What lies behind it.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -268,7 +309,7 @@ pub struct TransportError {
 impl TransportError {
     /// An error that will not go away by itself.
     pub fn lasting(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, retry: false, source: None }
+        Self { message: message.into(), hint: None, retry: false, lost: Vec::new(), source: None }
     }
 
     /// An error that may go away by itself.
@@ -281,6 +322,12 @@ impl TransportError {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// With what is gone.
+    #[must_use]
+    pub(crate) fn lost(self, lost: Vec<Lost>) -> Self {
+        Self { lost, ..self }
     }
 
     /// With its cause.

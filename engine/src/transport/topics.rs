@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 use std::thread;
 use std::time::Duration;
 
-use super::{Batch, Position, Progress, RawRecord, Transport, TransportError};
+use super::{Batch, Lost, Position, Progress, RawRecord, Transport, TransportError};
 
 /// A transport whose topics can be listed, made and filled, for the program's commands.
 ///
@@ -113,12 +113,15 @@ pub(super) fn missing_partition(topic: &str, partition: u32, partitions: usize, 
 /// A reader that was to begin where nothing is kept.
 pub(super) fn not_kept(topic: &str, partition: u32, offset: u64, kept: &Range<u64>, place: &str) -> TransportError {
     let which = format!("offset {offset} of topic “{topic}”, partition {partition} in {place}");
+    let lost = |from, until, remade| vec![Lost { topic: topic.to_owned(), partition, from, until, remade }];
     if offset < kept.start {
         TransportError::lasting(format!("{which} is no longer kept: the oldest is {}", kept.start))
             .hint("The topic's retention is shorter than this job needs: lengthen it, or start the job under another name.")
+            .lost(lost(offset, kept.start, false))
     } else {
         TransportError::lasting(format!("{which} was never written: the topic ends at {}", kept.end))
             .hint("The topic was probably deleted and made again: start the job under another name, or bring the old topic back.")
+            .lost(lost(kept.end, offset, true))
     }
 }
 

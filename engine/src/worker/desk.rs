@@ -13,7 +13,7 @@ use timely::worker::Worker;
 use super::part::Installed;
 use super::{Charge, Complete, Completed, Failure, PARK};
 use crate::basis::Basis;
-use crate::changelog::Opening;
+use crate::changelog::{Opening, Takeover};
 use crate::epoch::{Departure, Epoch, Launch, Order};
 use crate::fail_point::{Stage, pass};
 use crate::flow::{Ends, Feed, Flow, Limits, Newest, Outbox, Predecessors, Shelf, Site};
@@ -38,6 +38,8 @@ pub(crate) struct Desk {
     outbox: Outbox,
     newest: Newest,
     predecessors: Predecessors,
+    /// What outputs say themselves; worker 0 alone publishes.
+    takeover: Option<Arc<Takeover>>,
     /// The widest limits of all that was built.
     limits: Limits,
     pending: VecDeque<Arc<Epoch>>,
@@ -61,6 +63,7 @@ impl Desk {
             outbox,
             newest: Newest::default(),
             predecessors,
+            takeover: charge.takeover.clone().filter(|_| worker.index() == 0),
             limits: charge.limits,
             pending,
             complete,
@@ -141,7 +144,10 @@ impl Desk {
 
     fn site(&self, job: &str, sources: &Arc<Vec<String>>, limits: Limits, opening: Opening) -> Site {
         let (outbox, newest, predecessors) = (Rc::clone(&self.outbox), Rc::clone(&self.newest), Rc::clone(&self.predecessors));
-        Site { job: job.to_owned(), sources: Arc::clone(sources), limits, outbox, newest, predecessors, opening }
+        // Whoever is to begin in a replay that cannot rebuild what there was speaks at its end.
+        let takeover = self.takeover.clone().filter(|takeover| takeover.at > opening.at);
+        let opening = takeover.as_ref().map_or(opening, |takeover| Opening { at: takeover.at, tell_final: false, ..opening });
+        Site { job: job.to_owned(), sources: Arc::clone(sources), limits, outbox, newest, predecessors, takeover, opening }
     }
 
     /// Builds a dataflow.

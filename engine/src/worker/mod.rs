@@ -19,7 +19,7 @@ use timely::worker::Worker;
 
 use self::desk::Desk;
 use crate::basis::Basis;
-use crate::changelog::Draft;
+use crate::changelog::{Draft, Takeover};
 use crate::cluster::Loss;
 use crate::epoch::{Epoch, Order};
 use crate::flow::{Job, Limits};
@@ -71,6 +71,8 @@ pub(crate) struct Charge {
     pub(crate) limits: Limits,
     /// Where it is told how much is remembered, if anybody wants to know.
     pub(crate) gauges: Option<Arc<Gauges>>,
+    /// What outputs say themselves, where it could not be rebuilt.
+    pub(crate) takeover: Option<Arc<Takeover>>,
     /// Set by a worker that panicked: the others need not wait for it.
     pub(crate) broken: Arc<AtomicBool>,
 }

@@ -238,6 +238,37 @@ fn two_jobs_never_write_the_same_topic_and_errors_say_what_to_do() {
     shop.submit(&definition("second", "sum", "sums"), SILENT).unwrap();
 }
 
+#[test]
+fn a_topic_that_was_made_anew_is_gone_on_with_by_every_job() {
+    let mut shop = Shop::open();
+    shop.submit(&definition("runs", "sum", "sums"), SILENT).unwrap();
+    shop.submit(&definition("rests", "sum", "rests"), SILENT).unwrap();
+    shop.append(1, 5);
+    shop.until("sums", |rows| rows.iter().any(|row| row.ends_with("final")));
+    (1..4).for_each(|key| shop.append(2 * key, 7));
+    shop.until("rests", |rows| rows.len() == 5);
+    shop.server.pause("rests").unwrap();
+    shop.append(3, 1);
+    shop.until("sums", |rows| rows.iter().any(|row| row.starts_with("3 1")));
+    shop = shop.lose();
+    shop.until("sums", |rows| rows.iter().filter(|row| row.ends_with("withdrawn")).count() == 4);
+    let lost = shop.server.figures().lost;
+    assert_eq!(lost.iter().map(|lost| (lost.partition, lost.count(), lost.remade)).collect::<Vec<_>>(), [(0, 3, true), (1, 2, true)]);
+    // Whoever rests is told of it when it goes on, and after another start.
+    shop.append(2, 9);
+    shop.until("sums", |rows| rows.iter().any(|row| row.starts_with("2 9 3 ")));
+    assert_eq!(shop.rows("rests").len(), 5);
+    shop = shop.restart(1);
+    shop.server.resume("rests").unwrap();
+    shop.append(3, 4);
+    let all = |rows: &[String]| ["2 9", "3 4"].iter().all(|row| rows.iter().any(|told| told.starts_with(row) && told.ends_with("final")));
+    let (sums, rests) = (table(&shop.until("sums", all)), table(&shop.until("rests", all)));
+    let expected = [("1", "5 final"), ("2", "9 final"), ("3", "4 final"), ("4", "7 withdrawn"), ("6", "7 withdrawn")];
+    assert_eq!(sums, expected.map(|(key, row)| (key.to_owned(), row.to_owned())).into());
+    assert_eq!(rests, sums);
+    assert!(shop.server.figures().lost.is_empty(), "it is told once");
+}
+
 /// Threads and open files of this process.
 fn handles() -> (usize, usize) {
     let count = |folder: &str| std::fs::read_dir(folder).unwrap().count();

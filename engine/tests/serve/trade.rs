@@ -13,7 +13,7 @@ use engine::server::{Config, Host, JobView, Prepared, Server, ServerError, Submi
 use engine::share::{Keep, Tap};
 use engine::transport::Writer as _;
 use engine::transport::memory::MemoryTransport;
-use engine::{Flow, Limits, Part, Program, Raw, Refusal, RefusalReason, RunError, Settings, Shelf};
+use engine::{Flow, Limits, OnDataLoss, Part, Program, Raw, Refusal, RefusalReason, RunError, Settings, Shelf};
 
 use crate::sums::spec;
 
@@ -142,6 +142,7 @@ impl Shop {
                 workers,
                 epoch_gap: Duration::from_millis(5),
                 look_for_partitions: Duration::from_millis(20),
+                on_data_loss: OnDataLoss::Skip,
                 ..Settings::default()
             },
             catalogue: folder.path().join("jobs.db"),
@@ -157,6 +158,14 @@ impl Shop {
     pub(super) fn restart(mut self, workers: usize) -> Self {
         self.close();
         Self::at(self.memory.clone(), Arc::clone(&self.folder), workers)
+    }
+
+    /// Stops, and starts again when the topic was made anew.
+    pub(super) fn lose(mut self) -> Self {
+        self.close();
+        self.memory.delete("entries");
+        (0..2).for_each(|partition| self.memory.create("entries", partition));
+        Self::at(self.memory.clone(), Arc::clone(&self.folder), 2)
     }
 
     fn close(&mut self) {

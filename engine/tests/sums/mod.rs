@@ -1,6 +1,6 @@
 //! A job of no traffic at all: a running sum for each key, to try the runtime with.
 
-use engine::{Flow, Job, Raw, Refusal, RefusalReason, RowSpec};
+use engine::{Flow, Job, Raw, Refusal, RefusalReason, RowSpec, Standing};
 
 pub(super) type Entry = (u64, u64, i64);
 
@@ -42,7 +42,15 @@ pub(super) fn spec(begins_ms: fn(&Entry) -> u64, settles_after_ms: u64) -> RowSp
         rests_ms: Box::new(move |row| row.1 + settles_after_ms),
         at_ms: Box::new(|row| row.1),
         encode: Box::new(|row, revision, standing| format!("{} {} {revision} {}", row.0, row.2, standing.name()).into_bytes()),
+        decode: Box::new(told),
         ce_type: "sum",
         content_type: "text/plain",
     }
+}
+
+/// What `spec` encodes; it does not tell the row's time, which is no later than now.
+fn told(bytes: &[u8]) -> Option<(Entry, u32, Standing)> {
+    let [key, value, revision, standing] = std::str::from_utf8(bytes).ok()?.split(' ').collect::<Vec<_>>()[..] else { return None };
+    let row = (key.parse().ok()?, engine::wall_ms(), value.parse().ok()?);
+    Some((row, revision.parse().ok()?, Standing::of(standing)?))
 }

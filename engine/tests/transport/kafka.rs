@@ -15,6 +15,7 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::contract::{Place, progress, read_to_end, row};
+use crate::retention::delete_before;
 
 crate::the_contract!();
 
@@ -118,27 +119,13 @@ fn offsets_before_the_first_one_kept_are_an_error() {
         place.store.create_topic(&topic, 1).expect("a topic");
         let record = engine::transport::NewRecord { value: Some(b"v"), ..Default::default() };
         place.store.append(&topic, &[record; 10]).expect("an append");
-        delete_before(brokers, &topic, 6);
+        delete_before(brokers, &topic, 0, 6);
         let error = place.store.reader(&topic, 0, 5).err().expect("5 was deleted");
         assert!(!error.retry && error.message.ends_with("is no longer kept: the oldest is 6"), "{error}");
         let offsets = |from| read_to_end(&mut *place.store.reader(&topic, 0, from).expect("a reader"), 100).into_iter().map(|read| read.0);
         assert_eq!(offsets(0).collect::<Vec<_>>(), [6, 7, 8, 9]);
         assert_eq!(offsets(8).collect::<Vec<_>>(), [8, 9]);
     });
-}
-
-/// Deletes the records of partition 0 before an offset, as retention would.
-fn delete_before(brokers: &str, topic: &str, offset: i64) {
-    use rdkafka::admin::{AdminClient, AdminOptions};
-    use rdkafka::client::DefaultClientContext;
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create().expect("an admin client");
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, 0, Offset::Offset(offset)).expect("a partition");
-    let mut deleting = std::pin::pin!(admin.delete_records(&list, &AdminOptions::new()));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    while std::future::Future::poll(deleting.as_mut(), &mut context).is_pending() {
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

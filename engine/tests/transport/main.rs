@@ -9,6 +9,8 @@ mod contract;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod local;
+#[cfg(feature = "kafka")]
+mod retention;
 
 /// Makes a test of each name, for the place that the module's `with_place` hands out.
 macro_rules! tests_of_the_contract {

@@ -9,6 +9,7 @@ use clap::Args;
 use engine::transport::TopicStore;
 use indicatif::HumanCount;
 
+use super::loss::OnLoss;
 use super::processes::Processes;
 use super::run::Run;
 use super::store::{Store, standing};
@@ -67,6 +68,7 @@ impl Demo {
             city: None,
             workers: 1,
             processes: Processes::default(),
+            on_loss: OnLoss::default(),
             bounded: true,
             json: false,
         }

@@ -15,6 +15,7 @@ use schemas::{Codec, Frame, Name};
 use super::capture::Capture;
 use super::demo::{forget, summary};
 use super::feed::Feed;
+use super::loss::OnLoss;
 use super::processes::Processes;
 use super::run::{Run, read_city};
 use super::store::{Store, standing};
@@ -71,7 +72,7 @@ pub(super) fn run(film: &Path, perceive: &str, local: &Path) -> anyhow::Result<O
 
 fn job(job: &str, store: Store, output: Option<PathBuf>, city: Option<PathBuf>, workers: u16) -> Run {
     let (job, processes) = (job.to_owned(), Processes::default());
-    Run { job, input: None, output, store, city, workers, processes, bounded: true, json: false }
+    Run { job, input: None, output, store, city, workers, processes, on_loss: OnLoss::default(), bounded: true, json: false }
 }
 
 /// Whose pictures are cut out, and to where.

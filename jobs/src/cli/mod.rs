@@ -32,6 +32,7 @@ mod hotlist;
 mod job;
 mod log;
 mod lookup;
+mod loss;
 mod moment;
 #[cfg(feature = "vision")]
 mod perceive;

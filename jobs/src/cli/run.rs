@@ -6,6 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+#[cfg(feature = "vision")]
+use engine::OnDataLoss;
 use engine::cluster::{Cluster, Follower};
 use engine::plan::Plan;
 use engine::transport::Transport;
@@ -13,6 +15,7 @@ use engine::transport::file::FileTransport;
 use engine::{Binding, Report, Settings};
 use schemas::{City, Duration};
 
+use super::loss::OnLoss;
 use super::processes::Processes;
 use super::progress::Progress;
 use super::store::{Store, as_transport, explain};
@@ -57,6 +60,8 @@ pub(super) struct Run {
     pub(super) workers: u16,
     #[command(flatten)]
     pub(super) processes: Processes,
+    #[command(flatten)]
+    pub(super) on_loss: OnLoss,
     /// Read to the end that is there and finish, instead of waiting for more
     #[arg(long)]
     pub(super) bounded: bool,
@@ -93,6 +98,9 @@ impl Run {
         #[cfg(feature = "vision")]
         if super::perceive::perceives(&plan)? {
             let settings = self.settings(&plan);
+            if settings.on_data_loss == OnDataLoss::Skip {
+                bail!("a job that perceives cannot go on without what it needs (hint: give it another name)");
+            }
             let sink = (sink, self.output.as_deref());
             return super::perceive::run(plan, text.directory.as_deref(), source, sink, settings, self.json, self.whereabouts().as_str());
         }
@@ -119,7 +127,12 @@ impl Run {
     }
 
     fn settings(&self, plan: &Plan<Step>) -> Settings {
-        Settings { workers: usize::from(self.workers), bounded: self.bounded || self.input.is_some(), ..settings(plan) }
+        Settings {
+            workers: usize::from(self.workers),
+            bounded: self.bounded || self.input.is_some(),
+            on_data_loss: self.on_loss.get(),
+            ..settings(plan)
+        }
     }
 
     /// Where the results lie, for a person.
@@ -204,6 +217,6 @@ pub(super) fn report_json(report: &Report) -> serde_json::Value {
     serde_json::json!({
         "records": report.records, "bytes": report.bytes, "commits": report.commits, "clock_ms": report.clock,
         "rests_on_ms": report.rests_on_ms, "replayed": report.replayed,
-        "rows": report.rows, "replaying": report.replaying, "finished": report.finished,
+        "rows": report.rows, "lost": report.lost, "replaying": report.replaying, "finished": report.finished,
     })
 }

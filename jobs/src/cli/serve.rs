@@ -12,6 +12,7 @@ use engine::cluster::Follower;
 use engine::server::{Config, Door, Pace, Server, Tls, listen};
 use engine::view::Place;
 
+use super::loss::OnLoss;
 use super::processes::Processes;
 use super::remote::DEFAULT_ADDRESS;
 use super::run::read_city;
@@ -72,6 +73,8 @@ pub(super) struct Serve {
     workers: u16,
     #[command(flatten)]
     processes: Processes,
+    #[command(flatten)]
+    on_loss: OnLoss,
     /// The file in which submitted jobs are kept [default: beside the store in one file, else giaolo-jobs.db]
     #[arg(long, value_name = "FILE")]
     catalogue: Option<PathBuf>,
@@ -101,7 +104,8 @@ impl Serve {
         let city = self.city.as_deref().map(read_city).transpose()?.map(Arc::new);
         let cluster = self.processes.join(format!("remembering {} min", self.remember))?;
         let definition = format!("server {}", identity(city.as_deref()));
-        let settings = Settings { workers: usize::from(self.workers), cluster, ..Settings::default() };
+        let on_data_loss = self.on_loss.get();
+        let settings = Settings { workers: usize::from(self.workers), cluster, on_data_loss, ..Settings::default() };
         let host = TrafficHost { city: city.clone(), remember_ms: self.remember * 60_000 };
         if settings.cluster.as_ref().is_some_and(|cluster| !cluster.leads()) {
             let (host, stop) = (Arc::new(host), job::stop_on_signals()?);

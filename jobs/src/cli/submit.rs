@@ -291,6 +291,11 @@ fn status(status: &Value) -> String {
     if let Some(stuck) = figures["stuck"].as_str() {
         _ = writeln!(out, "nothing can be committed, and it is tried again: {stuck}");
     }
+    for lost in figures["lost"].as_array().into_iter().flatten() {
+        let why = if lost["remade"] == true { "the topic was made anew or cut off" } else { "they are kept no longer" };
+        let (topic, partition, from, until) = (text(lost, "topic"), &lost["partition"], &lost["from"], &lost["until"]);
+        _ = writeln!(out, "goes on without {topic}/{partition} from {from} to {until}: {why}");
+    }
     if let Some(place) = figures["held_by"].as_str() {
         _ = writeln!(out, "the clock waits for {place}");
     }

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::debug;
 
-use super::super::TransportError;
+use super::super::{Lost, TransportError};
 use super::client::{KafkaConfig, Purpose};
 use super::cluster::watermarks;
 use super::connection::Connection;
@@ -93,6 +93,11 @@ impl Held {
     /// What an error means that came up in reading it.
     pub(super) fn explain(&self, error: KafkaError) -> TransportError {
         self.consumer().context().explain(&format!("{self} cannot be read"), error)
+    }
+
+    /// A loss in it, of which nothing is known.
+    pub(super) fn lost(&self) -> Lost {
+        Lost { topic: self.topic.clone(), partition: self.partition.unsigned_abs(), ..Lost::default() }
     }
 
     fn list(&self, offset: Offset) -> KafkaResult<TopicPartitionList> {

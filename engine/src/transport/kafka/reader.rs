@@ -7,7 +7,7 @@ use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message};
 
-use super::super::{Batch, Position, Reader, TransportError};
+use super::super::{Batch, Lost, Position, Reader, TransportError};
 use super::cluster::Cluster;
 use super::connection::{Connection, SILENCE};
 use super::consumers::Held;
@@ -16,6 +16,8 @@ use super::consumers::Held;
 pub(super) struct KafkaReader {
     queue: PartitionQueue<Connection>,
     held: Held,
+    /// The offset after the last record read.
+    next: u64,
     /// Whether the broker said that nothing more is there, and nothing has come since.
     at_end: bool,
 }
@@ -25,7 +27,7 @@ impl KafkaReader {
     pub(super) fn begin(cluster: &Cluster, topic: &str, partition: u32, offset: u64) -> Result<Self, TransportError> {
         let partition = i32::try_from(partition).unwrap_or(i32::MAX);
         let (queue, held) = cluster.consumers.hold(&cluster.config, topic, partition, offset)?;
-        Ok(Self { queue, held, at_end: false })
+        Ok(Self { queue, held, next: offset, at_end: false })
     }
 
     /// The end of what is committed.
@@ -47,14 +49,17 @@ impl KafkaReader {
 
     fn explain(&self, error: KafkaError) -> TransportError {
         let held = &self.held;
+        // How much is known to who begins anew.
+        let lost = || vec![Lost { from: self.next, until: self.next, ..held.lost() }];
         match error.rdkafka_error_code() {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
                 TransportError::lasting(format!("{held} no longer keeps what comes next"))
                     .hint("Its retention is too short for this job, or it was deleted and made again: start the job under another name.")
+                    .lost(lost())
                     .because(error)
             }
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId) => {
-                TransportError::lasting(format!("{held} was deleted while it was read")).because(error)
+                TransportError::lasting(format!("{held} was deleted while it was read")).lost(lost()).because(error)
             }
             _ => held.explain(error),
         }
@@ -67,7 +72,7 @@ impl Reader for KafkaReader {
         loop {
             match self.queue.poll(Duration::ZERO) {
                 Some(Ok(message)) => {
-                    push(&message, batch);
+                    self.next = push(&message, batch) + 1;
                     self.at_end = false;
                     if batch.bytes.len() >= enough {
                         return Ok(Position::More);
@@ -81,8 +86,10 @@ impl Reader for KafkaReader {
     }
 }
 
-fn push(message: &BorrowedMessage<'_>, batch: &mut Batch) {
+/// Adds a record, and returns its offset.
+fn push(message: &BorrowedMessage<'_>, batch: &mut Batch) -> u64 {
     let offset = u64::try_from(message.offset()).unwrap_or(0);
     let arrival_ms = message.timestamp().to_millis().and_then(|ms| u64::try_from(ms).ok());
     batch.push(offset, arrival_ms, message.key().unwrap_or_default(), message.payload());
+    offset
 }

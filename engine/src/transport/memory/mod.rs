@@ -12,8 +12,8 @@ use super::{Batch, OutputRow, Position, Progress, Reader, Transport, TransportEr
 #[derive(Clone, Debug, Default)]
 pub struct MemoryTransport(Arc<Mutex<Topics>>);
 
-/// A record: arrival time and value.
-type Kept = (u64, Vec<u8>);
+/// A record: arrival time, key and value.
+type Kept = (u64, Vec<u8>, Vec<u8>);
 
 /// The records of a partition that are kept, and the offset of the first of them.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl MemoryTransport {
     pub fn append(&self, topic: &str, partition: u32, arrival_ms: u64, value: &[u8]) {
         self.create(topic, partition);
         if let Some(records) = self.lock().records.get_mut(&(topic.to_owned(), partition)) {
-            records.kept.push_back((arrival_ms, value.to_vec()));
+            records.kept.push_back((arrival_ms, Vec::new(), value.to_vec()));
         }
     }
 
@@ -56,6 +56,11 @@ impl MemoryTransport {
                 records.first += 1;
             }
         }
+    }
+
+    /// Deletes a topic.
+    pub fn delete(&self, topic: &str) {
+        self.lock().records.retain(|(name, _), _| name != topic);
     }
 
     /// All rows committed so far, in order.
@@ -86,7 +91,8 @@ impl Transport for MemoryTransport {
         Ok(Box::new(MemoryReader { transport: self.clone(), partition: which, next: offset.max(kept.start) }))
     }
 
-    fn writer(&self, _job: &str, _outputs: &[String]) -> Result<Box<dyn Writer>, TransportError> {
+    fn writer(&self, _job: &str, outputs: &[String]) -> Result<Box<dyn Writer>, TransportError> {
+        outputs.iter().for_each(|output| self.create(output, 0));
         Ok(Box::new(self.clone()))
     }
 }
@@ -96,12 +102,18 @@ impl Writer for MemoryTransport {
         Ok(self.lock().commits.iter().map(|(_, progress)| progress.clone()).collect())
     }
 
-    fn add_outputs(&mut self, _: &[String]) -> Result<(), TransportError> {
+    fn add_outputs(&mut self, outputs: &[String]) -> Result<(), TransportError> {
+        outputs.iter().for_each(|output| self.create(output, 0));
         Ok(())
     }
 
     fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
-        self.lock().commits.push((rows.to_vec(), progress.clone()));
+        let mut topics = self.lock();
+        for row in rows {
+            let kept = &mut topics.records.entry((row.topic.clone(), 0)).or_default().kept;
+            kept.push_back((progress.clock, row.key.clone().into_bytes(), row.value.clone()));
+        }
+        topics.commits.push((rows.to_vec(), progress.clone()));
         Ok(())
     }
 }
@@ -117,14 +129,14 @@ impl Reader for MemoryReader {
         let topics = self.transport.lock();
         let Some(records) = topics.records.get(&self.partition) else { return Ok(Position::CaughtUp) };
         let from = batch.bytes.len();
-        while let Some((arrival_ms, value)) = self.next.checked_sub(records.first).and_then(|place| records.kept.get(place as usize)) {
+        while let Some((arrival_ms, key, value)) = self.next.checked_sub(records.first).and_then(|place| records.kept.get(place as usize)) {
             if batch.bytes.len() - from >= most_bytes {
                 return Ok(Position::More);
             }
-            batch.push(self.next, Some(*arrival_ms), b"", Some(value));
+            batch.push(self.next, Some(*arrival_ms), key, Some(value));
             self.next += 1;
         }
-        if self.next < records.first {
+        if self.next < records.first || self.next > records.end() {
             return Err(not_kept(&self.partition.0, self.partition.1, self.next, &(records.first..records.end()), "memory"));
         }
         Ok(Position::CaughtUp)
