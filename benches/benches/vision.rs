@@ -1,8 +1,9 @@
 //! Promises: FastestDet looks at a picture in a third of onnxruntime's time or less, LPRNet reads 300 plates a second, decoding is as
-//! fast as FFmpeg's own program to a twentieth, all on one core; and how many cameras a core perceives at five pictures a second.
+//! fast as FFmpeg's own program to a twentieth, all on one core; and how many cameras a core perceives at five pictures a second,
+//! and what memory one takes.
 //!
 //! Weights and a real film are data of `../shared`; what is not there is left out, and said. How fast a network is does not depend
-//! on what a picture shows, so plates are noise here.
+//! on what a picture shows, so they are noise here; but our reader looks again where it is not sure, so its plates are drawn.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -12,12 +13,14 @@ use std::time::Duration;
 
 use benches::film::{encode, frames};
 use benches::race::{Contender, Work, race};
+use city::Random;
+use city::plates::{Corner, Issue, Lettering, Sample, Set, Workshop};
 use operators::stream::{Offload, OffloadLimits, WhenFull};
 use operators::vision::candle::{FastestDet, LprNet, VietnamesePlateReader};
 use operators::vision::onnx::{Colours, Fit, Layout, OnnxDetector, OnnxInput, OnnxOutput, OnnxParameters};
 use operators::vision::{
-    DecodeLimits, Decoded, Decoder, DetectParameters, Detector, DetectorModel, PerceiveParameters, Picture, PlateReader, Sight, Take, Task,
-    WeightsFile,
+    DecodeLimits, Decoded, Decoder, DetectParameters, Detector, DetectorModel, PerceiveParameters, Picture, PlateCorners, PlateReader,
+    Sight, Take, Task, WeightsFile,
 };
 use schemas::{Frame, Name};
 
@@ -34,6 +37,7 @@ fn main() {
         decoding(folder.path(), size, if quick { 10 } else { pictures }, rounds);
     }
     perceiving(folder.path(), if quick { 10 } else { 1_000 }, rounds);
+    memory(folder.path(), if quick { 10 } else { 200 });
 }
 
 fn shared(file: &str) -> Option<Vec<u8>> {
@@ -48,6 +52,19 @@ fn shared(file: &str) -> Option<Vec<u8>> {
 fn noise(width: u32, height: u32, seed: u32) -> Picture {
     let bytes = (0..width * height * 3).map(|i| ((i ^ seed.wrapping_mul(0x9e37)).wrapping_mul(2_654_435_761) >> 24) as u8);
     Picture::new(width, height, bytes.collect()).expect("as many bytes as pixels")
+}
+
+/// Plates as a street in fog and rain has them, cut out and straightened.
+fn drawn(count: usize, (width, height): (u32, u32)) -> Vec<Picture> {
+    let mut random = Random::of(1, 1);
+    let letterings = (0..3).map(|_| Lettering::drawn(Corner::Cut, &mut random)).collect();
+    let workshop = Workshop { letterings, issue: Issue::lawful, set: Set::Unseen, letter_px: [12.0, 40.0] };
+    let plates = std::iter::repeat_with(|| {
+        let Sample { image, corners, .. } = workshop.plate(&mut random);
+        let corners = PlateCorners { corners: corners.map(|corner| corner.map(|v| v as f32)), confidence: 1_000 };
+        Picture::new(image.width as u32, image.height as u32, image.bytes())?.straightened(&corners, width, height)
+    });
+    plates.flatten().take(count).collect()
 }
 
 fn networks(rounds: usize, count: usize) {
@@ -73,8 +90,7 @@ fn networks(rounds: usize, count: usize) {
     let weights =
         std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../jobs/weights/plate_reader.safetensors")).expect("a committed file");
     let mut network = VietnamesePlateReader::load(&weights).expect("its weights");
-    let (width, height) = network.size();
-    let plates: Vec<_> = (0..count as u32).map(|seed| noise(width, height, seed)).collect();
+    let plates = drawn(count, network.size());
     one("reader of Vietnamese plates", count, &mut || _ = black_box(network.read(&plates).expect("a run")));
 }
 
@@ -110,22 +126,57 @@ fn perceiving(folder: &Path, pictures: usize, rounds: usize) {
     let frames = frames(&film);
     let span_ms = frames.len() as u64 * 40;
     let run = || {
-        let detector = FastestDet::load(&weights, DetectParameters::default()).expect("its weights");
-        let sights = vec![Sight::new(parameters(), Box::new(detector))];
-        let pool: Offload<Name, Task, Sight> =
-            Offload::start(sights, OffloadLimits { queue: 256, batch: 16 }, |task| task.frame.key).expect("a thread");
-        for (tag, frame) in (0..).zip(&frames) {
-            let task = Task { frame: frame.clone(), tag, follows: tag.checked_sub(1), take: Take::Look };
-            pool.offer(frame.camera, task, WhenFull::Wait).expect("a pool that runs");
-        }
+        let pool = pool(&weights);
+        show(&pool, &frames);
         pool.end(&frames[0].camera);
-        while !pool.is_idle() {
-            black_box(pool.said(Duration::from_millis(20)).expect("a pool that runs"));
-        }
+        wait(&pool);
     };
     let work = Work { name: "perceiving 768 × 432, five pictures a second", unit: "frames", amount: frames.len() as u64 };
     let cost = race(work, rounds, &mut [Contender::new("one thread", run)])[0];
     println!("{:.0} cameras a core", span_ms as f64 / 1_000.0 / cost.busiest.as_secs_f64());
+}
+
+type Pool = Offload<Name, Task, Sight>;
+
+/// A thread with a network.
+fn pool(weights: &[u8]) -> Pool {
+    let detector = FastestDet::load(weights, DetectParameters::default()).expect("its weights");
+    let sights = vec![Sight::new(parameters(), Box::new(detector))];
+    Offload::start(sights, OffloadLimits { queue: 256, batch: 16 }, |task| task.frame.key).expect("a thread")
+}
+
+fn show(pool: &Pool, frames: &[Frame]) {
+    for (tag, frame) in (0..).zip(frames) {
+        let task = Task { frame: frame.clone(), tag, follows: tag.checked_sub(1), take: Take::Look };
+        pool.offer(frame.camera, task, WhenFull::Wait).expect("a pool that runs");
+    }
+}
+
+fn wait(pool: &Pool) {
+    while !pool.is_idle() {
+        black_box(pool.said(Duration::from_millis(20)).expect("a pool that runs"));
+    }
+}
+
+/// What each further camera of 1080p takes that is decoded on a thread and stays there: resident memory with ten of them, less that
+/// with two.
+fn memory(folder: &Path, pictures: usize) {
+    let (Some(weights), Some(film)) = (shared("models/fastestdet.pth"), encode(folder, "1920x1080", pictures)) else { return };
+    let (pool, mut frames, mut resident) = (pool(&weights), frames(&film), Vec::new());
+    for camera in 1..=10 {
+        frames.iter_mut().for_each(|frame| frame.camera = Name::of(&format!("c{camera}")));
+        show(&pool, &frames);
+        wait(&pool);
+        resident.push(resident_mb());
+    }
+    println!("1080p: {:.0} MB with one camera on the thread, {:.0} MB with each further", resident[0], (resident[9] - resident[1]) / 8.0);
+}
+
+/// Resident memory of this process, MB.
+fn resident_mb() -> f64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("the second figure is the resident pages");
+    pages * 4_096.0 / 1e6
 }
 
 /// FastestDet, as if it were any network that a user brings.

@@ -110,7 +110,7 @@ impl<D: ExchangeData> Stem<D> {
         let (complete, coming) = std::mem::take(&mut self.coming).into_iter().partition(|(_, time, _)| *time < until);
         self.coming = coming;
         let complete: Vec<_> = complete;
-        complete.first().into_iter().for_each(|(row, ..)| self.size.measure(row));
+        complete.first().into_iter().for_each(|(row, ..)| self.size.show(row));
         self.kept.extend(complete);
         if self.kept.len() >= TIDY_LEAST.max(self.tidied * 2) {
             self.tidy();

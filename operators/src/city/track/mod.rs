@@ -233,6 +233,8 @@ struct Cameras {
     /// What was last told to be in view, and in which minute.
     in_view: FxHashMap<Name, (u64, InView)>,
     changes: Vec<(Arc<Sighting>, isize)>,
+    /// The vehicles in view of all cameras.
+    vehicles: usize,
     /// When the job clock last was looked at for silent cameras.
     swept: Clock,
 }
@@ -240,17 +242,19 @@ struct Cameras {
 impl Cameras {
     fn new(city: Arc<City>, parameters: TrackParameters) -> Self {
         let known = city.cameras.iter().enumerate().map(|(i, camera)| (camera.id, i)).collect();
-        Self { city, parameters, known, trackers: FxHashMap::default(), in_view: FxHashMap::default(), changes: Vec::new(), swept: 0 }
+        let (trackers, in_view) = (FxHashMap::default(), FxHashMap::default());
+        Self { city, parameters, known, trackers, in_view, changes: Vec::new(), vehicles: 0, swept: 0 }
     }
 
     fn observe(&mut self, now: Clock, arrived: Arrived<Observation>, out: &mut Vec<(Told, isize)>) {
-        let Self { city, parameters, known, trackers, changes, .. } = self;
+        let Self { city, parameters, known, trackers, changes, vehicles, .. } = self;
         let name = arrived.record.camera;
         let Some(camera) = known.get(&name).map(|i| &city.cameras[*i]) else {
             return out.push(reject(&arrived, Reason::Invalid, format!("camera {name} is not in the city")));
         };
         let new = || Tracker::new(camera, parameters);
         let tracker = trackers.entry(name).or_insert_with(new);
+        *vehicles -= in_view(tracker);
         if tracker.as_ref().is_ok_and(|t| forgotten(t, now, parameters)) {
             *tracker = new();
         }
@@ -264,6 +268,7 @@ impl Cameras {
                 }
             }
         }
+        *vehicles += in_view(tracker);
         out.extend(changes.drain(..).map(|(sighting, diff)| (Told::Sighting(sighting), diff)));
         self.look(name, arrived.record.at_ms, out);
     }
@@ -285,7 +290,7 @@ impl Cameras {
 
     /// The vehicles in view.
     fn footprint(&self) -> Footprint {
-        self.trackers.values().flatten().map(Tracker::footprint).sum()
+        Tracker::footprint(self.vehicles)
     }
 
     /// Gives back the memory of cameras that fell silent; once a minute is enough.
@@ -293,8 +298,14 @@ impl Cameras {
         if now.saturating_sub(self.swept) >= 60_000 {
             self.swept = now;
             self.trackers.retain(|_, tracker| tracker.as_ref().is_ok_and(|tracker| !forgotten(tracker, now, &self.parameters)));
+            self.vehicles = self.trackers.values().map(in_view).sum();
         }
     }
+}
+
+/// How many vehicles a camera has in view.
+fn in_view(tracker: &Result<Tracker, String>) -> usize {
+    tracker.as_ref().map_or(0, Tracker::vehicles)
 }
 
 /// Whether the clock has passed all that could still bear on a camera's vehicles. Judged for each camera by its own time

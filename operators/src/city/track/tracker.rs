@@ -87,9 +87,14 @@ impl Tracker {
         })
     }
 
-    /// The vehicles in view.
-    pub(super) fn footprint(&self) -> Footprint {
-        Footprint::of::<(Motion, Vehicle)>(self.vehicles.len())
+    /// How many vehicles are in view.
+    pub(super) fn vehicles(&self) -> usize {
+        self.vehicles.len()
+    }
+
+    /// What so many vehicles in view take.
+    pub(super) fn footprint(vehicles: usize) -> Footprint {
+        Footprint::of::<(Motion, Vehicle)>(vehicles)
     }
 
     /// When the last accepted frame was taken.
