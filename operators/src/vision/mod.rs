@@ -14,6 +14,7 @@ mod decode;
 mod detect;
 mod ffmpeg;
 mod image_file;
+mod looks;
 mod mark;
 pub mod network;
 pub mod onnx;

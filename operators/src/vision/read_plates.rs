@@ -8,6 +8,9 @@
 //!
 //! The grammar is a prior and never a censor: a text that no law knows is twenty times rarer on the road, so it needs twenty
 //! times the evidence, and with that it stands. What was read is never changed into something else afterwards.
+//!
+//! Where a plate was looked at several times, a pair is as heavy as in the mean of the looks: texts are put together and not scores
+//! step by step, for on another cut a symbol stands at another step.
 
 use schemas::{Confidence, Plate, PlateColour, PlateKind, PlateText};
 
@@ -42,9 +45,10 @@ struct Pair {
     weight: f32,
 }
 
-/// The plate behind the scores; `None` if the likeliest is that there is no symbol, or more than a plate can have.
-pub(super) fn plate(scores: &PlateScores<'_>) -> Option<Plate> {
-    let pairs = pairs(scores);
+/// The plate behind the scores of one or more looks at it; `None` if the likeliest is that there is no symbol, or more than a plate
+/// can have.
+pub(super) fn plate(looks: &[PlateScores<'_>]) -> Option<Plate> {
+    let pairs = together(looks);
     let best = pairs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight))?;
     let text = PlateText::of_symbols(&best.lines.concat())?;
     let sure: Vec<u16> = (0..2)
@@ -54,7 +58,20 @@ pub(super) fn plate(scores: &PlateScores<'_>) -> Option<Plate> {
     if text.is_empty() {
         return None;
     }
-    Some(Plate { text, kind: best.kind, colour: colour(scores), confidence: Confidence::of(&sure)? })
+    Some(Plate { text, kind: best.kind, colour: colour(looks.first()?), confidence: Confidence::of(&sure)? })
+}
+
+/// The likely pairs of all looks, each as heavy as in the mean of them.
+fn together(looks: &[PlateScores<'_>]) -> Vec<Pair> {
+    let mut all: Vec<Pair> = Vec::new();
+    for pair in looks.iter().flat_map(pairs) {
+        let weight = pair.weight / looks.len() as f32;
+        match all.iter_mut().find(|known| known.lines == pair.lines) {
+            Some(known) => known.weight += weight,
+            None => all.push(Pair { weight, ..pair }),
+        }
+    }
+    all
 }
 
 /// The likely pairs of lines; their weights add up to one.
@@ -154,7 +171,7 @@ mod tests {
     }
 
     fn read(upper: &[f32], lower: &[f32], colours: &[f32]) -> Option<schemas::Plate> {
-        plate(&PlateScores { lines: [upper, lower], colours, symbols: SYMBOLS, temperature: 1.0 })
+        plate(&[PlateScores { lines: [upper, lower], colours, symbols: SYMBOLS, temperature: 1.0 }])
     }
 
     #[test]
@@ -178,6 +195,23 @@ mod tests {
         assert!(open_too.confidence.values()[3] > 990);
         let clear = read(&line(b"88812345", &[(2, b'B', 6.0)]), &line(b"", &[]), &nothing).unwrap();
         assert_eq!((clear.text.to_string().as_str(), clear.colour), ("88812345", PlateColour::Other));
+    }
+
+    #[test]
+    fn several_looks_say_what_they_say_together() {
+        let nothing = [0.0; 5];
+        let (none, clear) = (line(b"", &[]), line(b"88A11234", &[]));
+        // One sees a B there for certain, two an A, but not without doubt.
+        let (other, doubtful) = (line(b"88B11234", &[]), line(b"88A11234", &[(2, b'B', 1.0)]));
+        let look = |upper| PlateScores { lines: [upper, &none], colours: &nothing, symbols: SYMBOLS, temperature: 1.0 };
+        let read = |looks: &[&[f32]]| plate(&looks.iter().map(|upper| look(upper)).collect::<Vec<_>>()).unwrap();
+        assert_eq!(read(&[&other, &doubtful]).text.to_string(), "88B11234");
+        let together = read(&[&other, &doubtful, &clear]);
+        assert_eq!(together.text.to_string(), "88A11234");
+        // (0 + 0.73 + 1) / 3
+        assert!((560..=590).contains(&together.confidence.values()[2]), "{together:?}");
+        assert!(together.confidence.values()[3] > 990);
+        assert_eq!(read(&[&clear]), read(&[&clear, &clear, &clear]));
     }
 
     #[test]

@@ -1,16 +1,24 @@
 //! Reads Vietnamese plates: [the network](super::reader_network) with its weights, and what its scores mean.
+//!
+//! ```text
+//! plate ─▶ network ─▶ scores ─▶ sure of every symbol ──────────────────────────────▶ what it says
+//!                               else ─▶ looks a little beside it ─▶ network ─▶ what they say together
+//! ```
 
 use candle_core::Tensor;
 
 use super::input::normalised;
 use super::layer::Layers;
-use super::reader_network::{COLOUR, HEAD, LINES, SCORES, SIZE, STEPS, SYMBOLS, TRUNK, run};
+use super::reader_network::{COLOUR, COLOURS, HEAD, LINES, SCORES, SIZE, STEPS, SYMBOLS, TRUNK, run};
+use crate::vision::looks::{LOOKS, looks};
 use crate::vision::read_plates::{PlateScores, plate};
 use crate::vision::weights::Weights;
 use crate::vision::{Picture, PlateReader, VisionError};
 
 /// How many plates go through the network at once: more would not be faster, but take more memory.
 const BATCH: usize = 32;
+/// Where a symbol is less sure than this, permille, the plate is looked at again.
+const SURE: u16 = 900;
 
 /// A reader of Vietnamese plates of one or two lines.
 pub struct VietnamesePlateReader {
@@ -34,6 +42,16 @@ impl VietnamesePlateReader {
         Ok(Self { layers, temperature })
     }
 
+    /// The plates that so many pictures each show.
+    fn seen(&self, pictures: &[Picture], each: usize) -> Result<Vec<Option<schemas::Plate>>, VisionError> {
+        let (lines, colours) = self.scores(pictures)?;
+        let looks = lines.chunks_exact(2 * STEPS * SCORES).zip(colours.chunks_exact(COLOURS)).map(|(both, colours)| {
+            let (upper, lower) = both.split_at(STEPS * SCORES);
+            PlateScores { lines: [upper, lower], colours, symbols: SYMBOLS, temperature: self.temperature }
+        });
+        Ok(looks.collect::<Vec<_>>().chunks(each).map(plate).collect())
+    }
+
     /// The scores of both lines and of the colours, plate by plate.
     fn scores(&self, plates: &[Picture]) -> Result<(Vec<f32>, Vec<f32>), VisionError> {
         let pictures = normalised(plates, SIZE.0, SIZE.1)?;
@@ -51,15 +69,19 @@ impl PlateReader for VietnamesePlateReader {
     fn read(&mut self, plates: &[Picture]) -> Result<Vec<Option<schemas::Plate>>, VisionError> {
         let mut all = Vec::with_capacity(plates.len());
         for plates in plates.chunks(BATCH) {
-            let (lines, colours) = self.scores(plates)?;
-            let (both, of_colours) = (lines.chunks_exact(2 * STEPS * SCORES), colours.chunks_exact(colours.len() / plates.len()));
-            all.extend(both.zip(of_colours).map(|(both, colours)| {
-                let (upper, lower) = both.split_at(STEPS * SCORES);
-                plate(&PlateScores { lines: [upper, lower], colours, symbols: SYMBOLS, temperature: self.temperature })
-            }));
+            all.extend(self.seen(plates, 1)?);
+        }
+        let unsure: Vec<usize> = (0..all.len()).filter(|i| !all[*i].is_some_and(|plate| is_sure(&plate))).collect();
+        for few in unsure.chunks(BATCH / LOOKS) {
+            let pictures: Vec<Picture> = few.iter().flat_map(|i| looks(&plates[*i])).collect();
+            few.iter().zip(self.seen(&pictures, LOOKS)?).for_each(|(i, plate)| all[*i] = plate);
         }
         Ok(all)
     }
+}
+
+fn is_sure(plate: &schemas::Plate) -> bool {
+    plate.confidence.values().iter().all(|confidence| *confidence >= SURE)
 }
 
 fn fault(e: candle_core::Error) -> VisionError {
