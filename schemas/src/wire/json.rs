@@ -16,7 +16,10 @@ pub(super) fn decode<T: Record>(bytes: &[u8]) -> Result<T, Refusal> {
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(refuse(bytes, format_args!("a {} is an object", T::NAME)));
     }
-    serde_json::from_slice(bytes).map_err(|error| refuse(bytes, error))
+    match T::quick(bytes) {
+        Some(record) => Ok(record),
+        None => serde_json::from_slice(bytes).map_err(|error| refuse(bytes, error)),
+    }
 }
 
 /// Tells broken JSON from JSON that is not this record, whatever was found wrong first.

@@ -26,6 +26,7 @@
 
 mod bincode;
 mod json;
+mod quick;
 mod record;
 
 use std::fmt;

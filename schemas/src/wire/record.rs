@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::quick;
 use crate::{
     Acknowledgement, Alert, Assignment, CaptureHealth, City, Effectiveness, Frame, HotlistEntry, Journey, Observation, Patrol, Plate,
     Rejected, Review, Revised, Sighting, Signal,
@@ -25,11 +26,17 @@ pub trait Record: Serialize + DeserializeOwned {
     /// # Errors
     /// A value that no camera, signal or step of ours could mean.
     fn check(&self) -> Result<(), String>;
+
+    /// The record that this JSON is, where there is a quicker way to read it and the JSON is of the ordinary kind.
+    #[must_use]
+    fn quick(_json: &[u8]) -> Option<Self> {
+        None
+    }
 }
 
-/// Gives records their place on the wire: `Type = number "name", version, check`.
+/// Gives records their place on the wire: `Type = number "name", version, check`, and how their JSON is read quickly, if it is.
 macro_rules! records {
-    ($($type:ty = $schema:literal $name:literal, $version:literal, $check:expr;)*) => {$(
+    ($($type:ty = $schema:literal $name:literal, $version:literal, $check:expr $(, $quick:path)?;)*) => {$(
         impl Record for $type {
             const NAME: &'static str = $name;
             const SCHEMA: u8 = $schema;
@@ -39,13 +46,17 @@ macro_rules! records {
                 let check: fn(&Self) -> Result<(), String> = $check;
                 check(self)
             }
+
+            $(fn quick(json: &[u8]) -> Option<Self> {
+                $quick(json)
+            })?
         }
     )*};
 }
 
 records! {
     City = 1 "city", 1, |_| Ok(());
-    Observation = 2 "observation", 1, Observation::check;
+    Observation = 2 "observation", 1, Observation::check, quick::observation;
     Signal = 3 "signal", 1, |_| Ok(());
     HotlistEntry = 4 "hotlist entry", 1, HotlistEntry::check;
     Patrol = 5 "patrol", 1, check_patrol;
@@ -82,6 +93,10 @@ impl<T: Record> Record for Arc<T> {
 
     fn check(&self) -> Result<(), String> {
         T::check(self)
+    }
+
+    fn quick(json: &[u8]) -> Option<Self> {
+        T::quick(json).map(Self::new)
     }
 }
 

@@ -5,6 +5,7 @@ mod generate;
 mod golden;
 mod plate;
 mod published;
+mod quick;
 mod round_trip;
 
 /// Compares with a committed file, or writes it when `REWRITE=1` accepts the change.
