@@ -203,8 +203,11 @@ mod tests {
         let (none, clear) = (line(b"", &[]), line(b"88A11234", &[]));
         // One sees a B there for certain, two an A, but not without doubt.
         let (other, doubtful) = (line(b"88B11234", &[]), line(b"88A11234", &[(2, b'B', 1.0)]));
-        let look = |upper| PlateScores { lines: [upper, &none], colours: &nothing, symbols: SYMBOLS, temperature: 1.0 };
-        let read = |looks: &[&[f32]]| plate(&looks.iter().map(|upper| look(upper)).collect::<Vec<_>>()).unwrap();
+        let read = |looks: &[&Vec<f32>]| {
+            let lines = looks.iter().map(|upper| [upper.as_slice(), none.as_slice()]);
+            let scores = lines.map(|lines| PlateScores { lines, colours: &nothing, symbols: SYMBOLS, temperature: 1.0 });
+            plate(&scores.collect::<Vec<_>>()).unwrap()
+        };
         assert_eq!(read(&[&other, &doubtful]).text.to_string(), "88B11234");
         let together = read(&[&other, &doubtful, &clear]);
         assert_eq!(together.text.to_string(), "88A11234");
