@@ -168,7 +168,7 @@ mod tests {
         let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/weights/plate_reader.safetensors");
         let samples = cut_out(&workshops::held_out(11, &[]), 400, 11, 6);
         let figures = Figures::of(&read(&weights, &samples).unwrap().0);
-        assert!(figures.whole > 0.95, "{figures:?}");
+        assert!(figures.whole > 0.96, "{figures:?}");
         assert!(figures.calibration_error < 0.03, "{figures:?}");
     }
 }
