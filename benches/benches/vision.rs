@@ -167,16 +167,9 @@ fn memory(folder: &Path, pictures: usize) {
         frames.iter_mut().for_each(|frame| frame.camera = Name::of(&format!("c{camera}")));
         show(&pool, &frames);
         wait(&pool);
-        resident.push(resident_mb());
+        resident.push(city::resident_bytes() / 1e6);
     }
     println!("1080p: {:.0} MB with one camera on the thread, {:.0} MB with each further", resident[0], (resident[9] - resident[1]) / 8.0);
-}
-
-/// Resident memory of this process, MB.
-fn resident_mb() -> f64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-    let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("the second figure is the resident pages");
-    pages * 4_096.0 / 1e6
 }
 
 /// FastestDet, as if it were any network that a user brings.

@@ -78,13 +78,6 @@ impl Writer for Forgotten {
     }
 }
 
-/// Resident memory of this process, MiB.
-fn resident_mib() -> f64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-    let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("the second figure is the resident pages");
-    pages * 4_096.0 / (1 << 20) as f64
-}
-
 /// What a load leaves: the most memory in each tenth of it, and how many rows came out.
 struct Measured {
     tenths: Vec<f64>,
@@ -99,7 +92,7 @@ impl Measured {
         let report = job(definition, &load.city(), &place, &place).run(&mut |report| {
             let tenth = report.clock.saturating_sub(city::EPOCH_MS.unsigned_abs()) * 10 / length_ms;
             let most = &mut tenths[(tenth as usize).min(9)];
-            *most = most.max(resident_mib());
+            *most = most.max(city::resident_bytes() / f64::from(1 << 20));
         });
         let report = report.unwrap();
         assert!(report.finished);

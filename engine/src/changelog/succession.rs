@@ -149,8 +149,8 @@ impl<T: ExchangeData> Changelog<T> {
             (None, Some(_)) => Standing::Withdrawn,
             (None, None) => return self.put(id, told),
         };
-        let alike = row.as_ref().zip(before.as_ref()).is_some_and(|(row, before)| self.topic.alike(row, before));
-        if standing != Standing::Provisional || !alike {
+        let alike = |(row, before)| row == before || self.topic.alike(row, before);
+        if standing != Standing::Provisional || !row.as_ref().zip(before.as_ref()).is_some_and(alike) {
             told.revision += 1;
             row.as_ref().or(before.as_ref()).into_iter().for_each(|row| out.push((at, self.draft(id, row, told.revision, standing))));
         }

@@ -9,6 +9,7 @@ use engine::transport::{Transport, visit};
 use engine::{Binding, Flow, Job, OnDataLoss, Raw, Refusal, RefusalReason, Report, RowSpec, Run, RunError, Settings, Standing};
 
 use crate::place::{ENTRIES, Place};
+use crate::sums;
 
 /// How long a stretch lasts in which the values of a key are summed.
 pub(crate) const STRETCH_MS: u64 = 20_000;
@@ -42,19 +43,12 @@ fn entry(raw: &Raw<'_>) -> Result<Entry, Refusal> {
 
 fn spec() -> RowSpec<Row> {
     RowSpec {
-        id: Box::new(|row| row.0),
-        settles_ms: Box::new(|row| row.1 + STRETCH_MS),
-        begins_ms: Box::new(|row| row.1),
-        rests_ms: Box::new(|row| row.1 + STRETCH_MS),
-        at_ms: Box::new(|row| row.1),
-        encode: Box::new(|row, revision, standing| format!("{} {} {revision} {}", row.0, row.2, standing.name()).into_bytes()),
         decode: Box::new(|bytes| {
             let [id, sum, revision, standing] = std::str::from_utf8(bytes).ok()?.split(' ').collect::<Vec<_>>()[..] else { return None };
             let id: u64 = id.parse().ok()?;
             Some(((id, begins_ms(id), sum.parse().ok()?), revision.parse().ok()?, Standing::of(standing)?))
         }),
-        ce_type: "sum",
-        content_type: "text/plain",
+        ..sums::spec(|row| row.1, STRETCH_MS)
     }
 }
 

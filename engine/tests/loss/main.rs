@@ -5,6 +5,9 @@ mod place;
 #[cfg(feature = "kafka")]
 #[path = "../transport/retention.rs"]
 mod retention;
+#[path = "../sums/mod.rs"]
+#[allow(dead_code, reason = "of the sums, only how they are published is of use here")]
+mod sums;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -52,17 +52,12 @@ pub(crate) fn memory() -> MemoryTransport {
 }
 
 fn append(store: &dyn TopicStore, records: &[(u32, u64, String)]) {
-    let record = |(partition, arrival_ms, value): &(u32, u64, String)| {
-        let value = Some(value.clone());
-        (*partition, Some(*arrival_ms), value)
-    };
-    let records: Vec<_> = records.iter().map(record).collect();
     let new: Vec<NewRecord<'_>> = records
         .iter()
         .map(|(partition, arrival_ms, value)| NewRecord {
             partition: *partition,
-            arrival_ms: *arrival_ms,
-            value: value.as_ref().map(String::as_bytes),
+            arrival_ms: Some(*arrival_ms),
+            value: Some(value.as_bytes()),
             ..NewRecord::default()
         })
         .collect();

@@ -128,10 +128,10 @@ impl Shop {
         let memory = MemoryTransport::default();
         memory.create("entries", 0);
         memory.create("entries", 1);
-        Self::at(memory, Arc::new(tempfile::tempdir().unwrap()), 1)
+        Self::at(memory, Arc::new(tempfile::tempdir().unwrap()), 1, OnDataLoss::Fail)
     }
 
-    fn at(memory: MemoryTransport, folder: Arc<tempfile::TempDir>, workers: usize) -> Self {
+    fn at(memory: MemoryTransport, folder: Arc<tempfile::TempDir>, workers: usize, on_data_loss: OnDataLoss) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let config = Config {
             name: "shop".to_owned(),
@@ -142,7 +142,7 @@ impl Shop {
                 workers,
                 epoch_gap: Duration::from_millis(5),
                 look_for_partitions: Duration::from_millis(20),
-                on_data_loss: OnDataLoss::Skip,
+                on_data_loss,
                 ..Settings::default()
             },
             catalogue: folder.path().join("jobs.db"),
@@ -157,7 +157,7 @@ impl Shop {
     /// Stops, and starts again on the same place.
     pub(super) fn restart(mut self, workers: usize) -> Self {
         self.close();
-        Self::at(self.memory.clone(), Arc::clone(&self.folder), workers)
+        Self::at(self.memory.clone(), Arc::clone(&self.folder), workers, OnDataLoss::Fail)
     }
 
     /// Stops, and starts again when the topic was made anew.
@@ -165,7 +165,7 @@ impl Shop {
         self.close();
         self.memory.delete("entries");
         (0..2).for_each(|partition| self.memory.create("entries", partition));
-        Self::at(self.memory.clone(), Arc::clone(&self.folder), 2)
+        Self::at(self.memory.clone(), Arc::clone(&self.folder), 2, OnDataLoss::Skip)
     }
 
     fn close(&mut self) {

@@ -204,13 +204,20 @@ impl<'a> Json<'a> {
     }
 
     fn bounds(&mut self) -> Option<PixelBox> {
-        let (mut sides, mut known) = ([0; 4], 0);
+        let (sides, known) = self.few::<i32, 4>(Self::signed)?;
+        (known == 4).then(|| sides.into())
+    }
+
+    /// At most so many numbers, and how many.
+    #[inline]
+    fn few<T: Copy + Default, const MOST: usize>(&mut self, one: impl Fn(&mut Self) -> Option<T>) -> Option<([T; MOST], usize)> {
+        let (mut few, mut known) = ([T::default(); MOST], 0);
         self.list(*b"[]", |json| {
-            *sides.get_mut(known)? = json.signed()?;
+            *few.get_mut(known)? = one(json)?;
             known += 1;
             Some(())
         })?;
-        (known == 4).then(|| sides.into())
+        Some((few, known))
     }
 
     fn plate(&mut self) -> Option<Plate> {
@@ -232,12 +239,7 @@ impl<'a> Json<'a> {
     }
 
     fn confidence(&mut self) -> Option<Confidence> {
-        let (mut values, mut known) = ([0; PlateText::MOST], 0);
-        self.list(*b"[]", |json| {
-            *values.get_mut(known)? = json.number()?;
-            known += 1;
-            Some(())
-        })?;
+        let (values, known) = self.few::<u16, { PlateText::MOST }>(Self::number)?;
         Confidence::of(&values[..known])
     }
 }
