@@ -1,4 +1,5 @@
-//! How soon a camera's frame is seen in what is committed: a server under steady load, on the local store and on a real Kafka.
+//! How soon a camera's frame is seen in what is committed: a server under steady load, on the local store and on a real Kafka; and
+//! in the dataflow alone, which has no store.
 //!
 //! ```text
 //! producer ──frames, each when it is due──▶ observations ─▶ server: job city ─▶ sightings, journeys ──▶ reader (read committed)
@@ -9,7 +10,7 @@
 //! frame has brought about; a journey's row went through all of it: track, link, assembly, changelog, transaction.
 //!
 //! `cargo bench -p giaolo-benches --bench latency` takes the load of the promise, 10,000 boxes a second of 200 cameras;
-//! `LATENCY_BOXES=50000,100000` other loads, `LATENCY_SECONDS=60` another time.
+//! `LATENCY_BOXES=50000,100000` other loads, `LATENCY_SECONDS=60` another time, `LATENCY_WORKERS=2` more workers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use benches::dataflows::answer;
+use benches::numbers;
 use benches::serving::{Place, Serving, make_topics, now_ms, produce};
 use city::Load;
 use city::broker::Broker;
@@ -33,18 +36,18 @@ const WATCHED: [&str; 2] = ["sightings", "journeys"];
 
 fn main() {
     let quick = benches::quick();
-    let number = |name: &str, default: &str| -> Vec<f64> {
-        let text = std::env::var(name).unwrap_or_else(|_| default.to_owned());
-        text.split(',').map(|word| word.parse().unwrap_or_else(|_| panic!("{name} is numbers with commas between them"))).collect()
-    };
-    let loads = number("LATENCY_BOXES", if quick { "1000" } else { "10000" });
-    let seconds = number("LATENCY_SECONDS", if quick { "3" } else { "40" })[0];
+    let loads = numbers("LATENCY_BOXES", &[if quick { 1_000 } else { 10_000 }]);
+    let seconds = numbers("LATENCY_SECONDS", &[if quick { 3 } else { 40 }])[0];
+    let workers = numbers("LATENCY_WORKERS", &[1])[0];
     println!("{:>9} {:8} {:>9}  {:10} {:>7} {:>7} {:>7} {:>7}  ms", "boxes/s", "store", "rows", "output", "p50", "p90", "p99", "most");
     for boxes in loads {
+        let boxes = boxes as f64;
+        let latencies = answer(&load(boxes, seconds), WARM_UP);
+        print("none", boxes, "both", latencies);
         let folder = tempfile::tempdir().expect("a folder");
         let store = |name: &str| Arc::new(LocalTransport::open(folder.path().join(name)).expect("a store"));
         let local = Place { input: store("in.db"), output: store("out.db"), folder: folder.path().to_owned() };
-        measure("local", boxes, seconds, &local);
+        measure("local", boxes, seconds, workers, &local);
         if quick {
             continue;
         }
@@ -54,7 +57,7 @@ fn main() {
                 let kafka = Arc::new(KafkaTransport::new(config).expect("a broker"));
                 let other = tempfile::tempdir().expect("a folder");
                 let place = Place { input: Arc::clone(&kafka), output: kafka, folder: other.path().to_owned() };
-                measure("kafka", boxes, seconds, &place);
+                measure("kafka", boxes, seconds, workers, &place);
             }
             Err(skipped) => println!("{skipped}"),
         }
@@ -62,32 +65,40 @@ fn main() {
 }
 
 /// Sends a load for so long and prints how soon it was seen.
-fn measure<T: TopicStore + 'static>(store: &str, boxes: f64, seconds: f64, place: &Place<T>) {
-    let hours = (WARM_UP.as_secs_f64() + seconds) / 3_600.0;
-    let load = Load { seed: 1, cameras: 200, fps: 5, boxes_per_second: boxes, sightings_per_second: boxes / 100.0, hours };
+fn measure<T: TopicStore + 'static>(store: &str, boxes: f64, seconds: usize, workers: usize, place: &Place<T>) {
+    let load = load(boxes, seconds);
     make_topics(place.input.as_ref());
-    let serving = Serving::start(&load, place);
+    let serving = Serving::start(&load, place, workers);
     serving.submit_city();
     let (input, output) = (Arc::clone(&place.input), &place.output);
     let producing = thread::spawn(move || produce(&load, now_ms(), input.as_ref(), &AtomicBool::new(false)));
-    let latencies = look(output.as_ref(), Duration::from_secs_f64(seconds));
+    let latencies = look(output.as_ref(), Duration::from_secs(seconds as u64));
     let behind_ms = producing.join().expect("the producer");
     serving.stop();
-    for (topic, mut latencies) in latencies {
-        latencies.sort_unstable();
-        let at = |part: f64| latencies.get(((latencies.len() as f64 - 1.0) * part) as usize).copied().unwrap_or(0);
-        let (p50, p90, p99, most) = (at(0.5), at(0.9), at(0.99), at(1.0));
-        println!("{boxes:>9} {store:8} {:>9}  {topic:10} {p50:>7} {p90:>7} {p99:>7} {most:>7}", latencies.len());
+    for (topic, latencies) in latencies {
+        print(store, boxes, topic, latencies);
     }
     if behind_ms > 100 {
         println!("          the producer itself was up to {behind_ms} ms late");
     }
 }
 
+fn load(boxes: f64, seconds: usize) -> Load {
+    let hours = (WARM_UP.as_secs_f64() + seconds as f64) / 3_600.0;
+    Load { seed: 1, cameras: 200, fps: 5, boxes_per_second: boxes, sightings_per_second: boxes / 100.0, hours }
+}
+
+fn print(store: &str, boxes: f64, output: &str, mut latencies: Vec<f64>) {
+    latencies.sort_by(f64::total_cmp);
+    let at = |part: f64| latencies.get(((latencies.len() as f64 - 1.0) * part) as usize).copied().unwrap_or(f64::NAN);
+    let (p50, p90, p99, most) = (at(0.5), at(0.9), at(0.99), at(1.0));
+    println!("{boxes:>9} {store:8} {:>9}  {output:10} {p50:>7.1} {p90:>7.1} {p99:>7.1} {most:>7.1}", latencies.len());
+}
+
 /// Looks at the outputs for so long after the warm-up; returns how old each row's last frame was when it was seen.
-fn look(output: &dyn TopicStore, span: Duration) -> BTreeMap<&'static str, Vec<u64>> {
+fn look(output: &dyn TopicStore, span: Duration) -> BTreeMap<&'static str, Vec<f64>> {
     let began = Instant::now();
-    let mut latencies: BTreeMap<&'static str, Vec<u64>> = WATCHED.map(|topic| (topic, Vec::new())).into();
+    let mut latencies: BTreeMap<&'static str, Vec<f64>> = WATCHED.map(|topic| (topic, Vec::new())).into();
     let mut readers: Vec<(&'static str, Box<dyn Reader>)> = Vec::new();
     while began.elapsed() < WARM_UP + span {
         if readers.is_empty() {
@@ -102,7 +113,7 @@ fn look(output: &dyn TopicStore, span: Duration) -> BTreeMap<&'static str, Vec<u
             let seen_ms = now_ms();
             let news = batch.records.iter().filter_map(|record| last_frame_ms(batch.value(record)?));
             if began.elapsed() > WARM_UP {
-                latencies.entry(topic).or_default().extend(news.map(|last_ms| seen_ms.saturating_sub(last_ms)));
+                latencies.entry(topic).or_default().extend(news.map(|last_ms| seen_ms.saturating_sub(last_ms) as f64));
             }
         }
         thread::sleep(LOOK_EVERY);

@@ -8,6 +8,8 @@
 //! anew, by a client bound to one centre of three, whose answer is cut to what that centre saw. Beside it what a row of the audit
 //! log costs alone: it is on the disk before the answer leaves.
 //!
+//! The tables of the view are in SQLite, and then in PostgreSQL where Debian's is installed.
+//!
 //! `cargo bench -p giaolo-benches --bench lookup`; `LOOKUP_JOURNEYS=100000` takes a smaller day, `LOOKUP_QUESTIONS` more questions.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -19,12 +21,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use city::postgres::{PASSWORD, Postgres};
 use engine::Settings;
 use engine::access::{Addition, Register, Scopes};
 use engine::audit::{Audit, Deed};
 use engine::server::{Config, Door, Pace, Server, listen};
 use engine::transport::local::LocalTransport;
 use engine::transport::{Batch, NewRecord, Position, Reader, TopicStore, TopicSummary, Transport, TransportError, Writer};
+use engine::view;
 use jobs::access::POLICY;
 use jobs::lookup::{self, Retention};
 use jobs::shared::TrafficHost;
@@ -43,18 +47,33 @@ fn main() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let journeys = number("LOOKUP_JOURNEYS", if quick { 3_000 } else { 2_880_000 });
     let questions = number("LOOKUP_QUESTIONS", if quick { 50 } else { 5_000 });
+    println!("SQLite");
     let folder = tempfile::tempdir().expect("a folder");
+    ask(folder.path(), &folder.path().join("view.db").into(), journeys, questions);
+    print("row of the audit log", &mut audit(folder.path(), questions));
+    match Postgres::start() {
+        Ok(postgres) => {
+            println!("PostgreSQL");
+            let folder = tempfile::tempdir().expect("a folder");
+            let place = view::Server::read(&postgres.url(), Some(PASSWORD), None).expect("an address");
+            ask(folder.path(), &view::Place::Postgres(place), journeys, questions);
+        }
+        Err(skipped) => println!("{skipped}"),
+    }
+}
+
+/// Fills a view at a place with the day, and asks a server over it.
+fn ask(folder: &Path, place: &view::Place, journeys: u64, questions: u64) {
     let began = Instant::now();
     let now_ms = u64::try_from(std::time::UNIX_EPOCH.elapsed().expect("a clock").as_millis()).expect("this century");
     let day = Arc::new(Day { journeys, began_ms: now_ms - DAY_MS });
-    let (routes, following) =
-        lookup::begin(&folder.path().join("view.db").into(), Arc::clone(&day) as _, Some(&city()), Retention::default()).expect("a view");
+    let (routes, following) = lookup::begin(place, Arc::clone(&day) as _, Some(&city()), Retention::default()).expect("a view");
 
-    let state = folder.path().join("jobs.db");
+    let state = folder.join("jobs.db");
     let scopes = Scopes::Of(vec![CENTRES[0].to_owned()]);
     let addition = Addition { name: "lan", role: "viewer", scopes: &scopes, certificate: false };
     let token = Register::open(&state).expect("a register").add(addition, "bench").expect("a token").expect("a token");
-    let store: Arc<dyn Transport> = Arc::new(LocalTransport::open(folder.path().join("city.db")).expect("a store"));
+    let store: Arc<dyn Transport> = Arc::new(LocalTransport::open(folder.join("city.db")).expect("a store"));
     let config = Config {
         name: "lookup".to_owned(),
         identity: "1".to_owned(),
@@ -64,7 +83,7 @@ fn main() {
         catalogue: state,
         stop: Arc::new(AtomicBool::new(false)),
     };
-    let server = Server::open(config, Arc::new(TrafficHost { city: None, remember_ms: 0 })).expect("a server");
+    let server = Server::open(config, Arc::new(TrafficHost { city: None, remember_ms: 0, weights: None })).expect("a server");
     let pace = Pace { per_second: 1_000_000, burst: 1_000_000 };
     let door = Door { more: Some(routes), pace, ..Door::at("127.0.0.1:0".parse().expect("an address"), &POLICY) };
     let bound = listen(server, door).expect("a door");
@@ -86,7 +105,6 @@ fn main() {
         });
         print(&format!("look-up, {clients} at once"), &mut spans);
     }
-    print("row of the audit log", &mut audit(folder.path(), questions));
     drop(following);
     drop(bound);
 }

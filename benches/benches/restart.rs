@@ -9,7 +9,7 @@
 //!
 //! The server is a process of its own, on the local store. `cargo bench -p giaolo-benches --bench restart` takes the promise: 10,000 boxes a
 //! second for 45 minutes, 270,000 sightings within the hour that the job remembers; `RESTART_MINUTES=10` and
-//! `RESTART_BOXES=1000` other loads.
+//! `RESTART_BOXES=1000` other loads, `RESTART_WORKERS=2` more workers.
 
 use std::env;
 use std::io::{BufRead, BufReader};
@@ -64,7 +64,7 @@ outputs:
 fn main() {
     let load = load();
     if let Some(folder) = env::var_os(FOLDER) {
-        let serving = Serving::start(&load, &place(Path::new(&folder)));
+        let serving = Serving::start(&load, &place(Path::new(&folder)), workers());
         println!("started");
         // Until whoever started it is gone or kills it.
         _ = BufReader::new(std::io::stdin()).lines().count();
@@ -81,7 +81,7 @@ fn main() {
         thread::spawn(move || produce(&load, began_ms, input.as_ref(), &enough))
     };
     // The catalogue is filled while nothing runs on it.
-    let serving = Serving::start(&load, &place);
+    let serving = Serving::start(&load, &place, workers());
     serving.submit_city();
     serving.stop();
 
@@ -108,7 +108,7 @@ fn main() {
     });
     server.kill().and_then(|()| server.wait()).expect("a process of ours");
 
-    let serving = Serving::start(&load, &place);
+    let serving = Serving::start(&load, &place, workers());
     await_news(&place, "sightings", |until_ms| until_ms + CAUGHT_UP_MS > now_ms());
     let began = Instant::now();
     serving
@@ -124,6 +124,10 @@ fn main() {
 
 fn minutes() -> u64 {
     numbers("RESTART_MINUTES", &[if quick() { 1 } else { 45 }])[0] as u64
+}
+
+fn workers() -> usize {
+    numbers("RESTART_WORKERS", &[1])[0]
 }
 
 fn load() -> Load {

@@ -7,8 +7,9 @@
 
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use benches::film::{encode, frames};
@@ -79,8 +80,12 @@ fn networks(rounds: usize, count: usize) {
         let pictures: Vec<_> = (0..16).map(|seed| noise(768, 432, seed)).collect();
         let look = |network: &RefCell<dyn Detector>| _ = black_box(network.borrow_mut().detect(&pictures).expect("a run"));
         let work = Work { name: "FastestDet, pictures of 768 × 432", unit: "pictures", amount: 16 };
-        let contenders = &mut [Contender::new("one thread", || look(&ours)), Contender::new("from its ONNX file", || look(&brought))];
-        race(work, rounds, contenders);
+        let peer = OnnxRuntime::start(pictures.len());
+        let mut contenders = Vec::new();
+        contenders.extend(peer.as_ref().map(|peer| Contender::new("onnxruntime, the network alone", || peer.detect())));
+        contenders.push(Contender::new("one thread", || look(&ours)));
+        contenders.push(Contender::new("from its ONNX file, by tract", || look(&brought)));
+        race(work, rounds, &mut contenders);
     }
     if let Some(weights) = shared("models/lprnet.pth") {
         let mut network = LprNet::load(&weights).expect("its weights");
@@ -92,6 +97,45 @@ fn networks(rounds: usize, count: usize) {
     let mut network = VietnamesePlateReader::load(&weights).expect("its weights");
     let plates = drawn(count, network.size());
     one("reader of Vietnamese plates", count, &mut || _ = black_box(network.read(&plates).expect("a run")));
+}
+
+/// FastestDet by onnxruntime, in a process of its own.
+struct OnnxRuntime {
+    process: RefCell<Child>,
+}
+
+impl OnnxRuntime {
+    /// Starts it, if `make bench` has fetched it, with so many pictures.
+    fn start(pictures: usize) -> Option<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let python = folder.join("../target/peers/onnxruntime/bin/python");
+        if !python.exists() {
+            println!("left out: there is no {}; \"make bench\" fetches it", python.display());
+            return None;
+        }
+        let mut command = Command::new(python);
+        command.arg(folder.join("peers/onnxruntime/detect.py")).arg(folder.join("../../shared/data/models/fastestdet.onnx"));
+        command.arg(pictures.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let process = RefCell::new(command.spawn().expect("python, which is there"));
+        let started = Self { process };
+        started.detect();
+        Some(started)
+    }
+
+    /// Looks at its pictures once.
+    fn detect(&self) {
+        let mut process = self.process.borrow_mut();
+        process.stdin.as_mut().expect("a pipe").write_all(b"\n").expect("onnxruntime");
+        let answered = process.stdout.as_mut().expect("a pipe").read(&mut [0; 8]).expect("onnxruntime");
+        assert!(answered > 0, "onnxruntime ended");
+    }
+}
+
+impl Drop for OnnxRuntime {
+    fn drop(&mut self) {
+        let process = self.process.get_mut();
+        _ = process.kill().and_then(|()| process.wait());
+    }
 }
 
 /// The program `ffmpeg` on one thread, which gives its pictures to nobody, and our decoder on the same stream.

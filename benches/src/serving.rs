@@ -40,12 +40,12 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Starts a server over the cameras of a load.
+    /// Starts a server over the cameras of a load, with so many workers.
     ///
     /// # Panics
     /// The place cannot be used.
     #[must_use]
-    pub fn start<T: TopicStore + 'static>(load: &Load, place: &Place<T>) -> Self {
+    pub fn start<T: TopicStore + 'static>(load: &Load, place: &Place<T>, workers: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let city = serde_json::to_value(load.city()).and_then(serde_json::from_value).expect("the product reads our map");
         let config = Config {
@@ -53,11 +53,12 @@ impl Serving {
             identity: "1".to_owned(),
             source: Arc::clone(&place.input) as Arc<dyn Transport>,
             sink: Arc::clone(&place.output) as Arc<dyn Transport>,
-            settings: Settings::default(),
+            settings: Settings { workers, ..Settings::default() },
             catalogue: place.folder.join("jobs.db"),
             stop: Arc::clone(&stop),
         };
-        let server = Server::open(config, Arc::new(TrafficHost { city: Some(Arc::new(city)), remember_ms: 3_600_000 })).expect("a server");
+        let server = Server::open(config, Arc::new(TrafficHost { city: Some(Arc::new(city)), remember_ms: 3_600_000, weights: None }))
+            .expect("a server");
         let running = server.clone();
         Self { server, stop, running: thread::spawn(move || running.run()) }
     }

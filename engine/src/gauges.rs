@@ -8,6 +8,7 @@ use serde::Serialize;
 pub use crate::memory::Footprint;
 use crate::memory::{self, Shares};
 use crate::pump::Pump;
+use crate::server::StageFigures;
 use crate::time::wall_ms;
 use crate::transport::Lost;
 
@@ -57,6 +58,8 @@ pub struct Figures {
     pub busy_ms: BTreeMap<String, u64>,
     /// Jobs that run, each with the hash of its definition, where this is a server.
     pub running: BTreeSet<(String, String)>,
+    /// Jobs of a server whose results are not rebuilt, each on threads of its own.
+    pub stages: BTreeMap<String, StageFigures>,
     /// Times the workers were started anew after a failure.
     pub restarts: u64,
     /// Why, the last time.

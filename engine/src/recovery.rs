@@ -113,7 +113,7 @@ pub(crate) fn check(name: &str, definition: &str, history: &[Progress]) -> Resul
 }
 
 /// An error of records that are gone says that they can be gone on without.
-fn may_skip(error: RunError) -> RunError {
+pub(crate) fn may_skip(error: RunError) -> RunError {
     match error {
         RunError::Transport(error) if !error.lost.is_empty() => {
             let hint = error.hint.clone().unwrap_or_default();

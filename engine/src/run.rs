@@ -23,6 +23,7 @@ use crate::pump::roster::Roster;
 use crate::pump::{Inlet, Lane, Pump, Start};
 use crate::recovery::{needed, recover};
 use crate::settings::Settings;
+use crate::stage::Counts;
 use crate::time::{MachineTime, Time};
 use crate::transport::{Lost, Transport, TransportError, Writer};
 use crate::worker::{Charge, Failure, Workers};
@@ -76,6 +77,8 @@ pub struct Report {
     pub rows: BTreeMap<String, u64>,
     /// Records refused, by their topic and why.
     pub rejected: BTreeMap<String, BTreeMap<String, u64>>,
+    /// What a stage has counted besides.
+    pub counts: Counts,
     /// Commits.
     pub commits: u64,
     /// The job clock, milliseconds since the epoch.

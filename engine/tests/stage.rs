@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use engine::stage::{Done, Stage, StageRun, Taken};
 use engine::transport::local::LocalTransport;
-use engine::transport::{Batch, NewRecord, Position, TopicStore, Transport};
-use engine::{Binding, Refusal, RefusalReason, Rejection, Report, RunError, Settings};
+use engine::transport::memory::MemoryTransport;
+use engine::transport::{Batch, NewRecord, Position, TopicStore, Transport, Writer as _};
+use engine::{Binding, OnDataLoss, Refusal, RefusalReason, Rejection, Report, RunError, Settings};
 
 /// Sums numbers from the last multiple of ten on, for each lane: like a decoder it can begin only there. Results come late and
 /// lanes overtake each other, as chance has it.
@@ -118,11 +119,15 @@ fn fill(store: &LocalTransport) {
 }
 
 fn run(store: &Arc<LocalTransport>, stage: &mut Sums, stop_after: Option<u64>) -> Result<Report, RunError> {
-    let transport = Arc::clone(store) as Arc<dyn Transport>;
+    run_on(Arc::clone(store) as Arc<dyn Transport>, stage, stop_after, OnDataLoss::Fail)
+}
+
+fn run_on(transport: Arc<dyn Transport>, stage: &mut Sums, stop_after: Option<u64>, on_data_loss: OnDataLoss) -> Result<Report, RunError> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
     let run = StageRun {
         stage,
+        goes_on_from_others: false,
         name: "sums".to_owned(),
         definition: "1".to_owned(),
         source: Binding { source: "numbers".to_owned(), transport: Arc::clone(&transport), topic: "numbers".to_owned(), table: false },
@@ -132,7 +137,7 @@ fn run(store: &Arc<LocalTransport>, stage: &mut Sums, stop_after: Option<u64>) -
             let key = format!("{}/{}", rejection.partition, rejection.offset);
             ("rejected".to_owned(), key.clone(), format!("{key}: {}", rejection.detail).into_bytes())
         },
-        settings: Settings { bounded: true, epoch_gap: Duration::ZERO, ..Settings::default() },
+        settings: Settings { bounded: true, epoch_gap: Duration::ZERO, on_data_loss, ..Settings::default() },
         stop,
     };
     run.run(&mut |report| {
@@ -212,4 +217,45 @@ fn a_stage_of_another_definition_does_not_go_on() {
     writer.commit(&[], &last).unwrap();
     let error = run(&store, &mut Sums::new(1, None), None).unwrap_err();
     assert!(matches!(error, RunError::OtherDefinition { .. }), "{error}");
+}
+
+#[test]
+fn a_stage_goes_on_without_what_is_gone_if_it_is_to_and_says_how_much_that_is() {
+    let memory = MemoryTransport::default();
+    let append = |numbers: std::ops::Range<u64>| {
+        numbers.for_each(|number| memory.append("numbers", 0, number * 1_000, format!("0 {number}").as_bytes()));
+    };
+    let live = |on_data_loss| run_on(Arc::new(memory.clone()), &mut Sums::new(1, None), None, on_data_loss);
+    let said = || {
+        let rows = memory.rows().into_iter().filter(|row| row.topic == "sums");
+        rows.map(|row| row.key.trim_start_matches("0/").parse::<u64>().unwrap()).collect::<Vec<_>>()
+    };
+    let refused = |error: RunError| match error {
+        RunError::Transport(error) => error,
+        error => panic!("{error}"),
+    };
+    append(0..25);
+    live(OnDataLoss::Fail).unwrap();
+    assert_eq!(said(), Vec::from_iter(0..25));
+
+    // Only what it needs to go on is gone, then what nobody has seen too.
+    for (appended, gone, lost) in [(25..40, 22, 2), (40..60, 45, 15)] {
+        append(appended.clone());
+        memory.forget("numbers", 0, gone);
+        let error = refused(live(OnDataLoss::Fail).unwrap_err());
+        assert!(error.to_string().contains("no longer kept") && error.hint.unwrap().contains("--on-data-loss skip"));
+        let report = live(OnDataLoss::Skip).unwrap();
+        assert_eq!(report.lost, lost, "{appended:?}");
+        assert_eq!(memory.clone().history().unwrap().iter().flat_map(|progress| &progress.lost).last().unwrap().until, gone);
+        // Told of once.
+        assert_eq!(live(OnDataLoss::Fail).unwrap().lost, 0);
+    }
+    assert_eq!(said(), Vec::from_iter((0..40).chain(45..60)));
+
+    // Made anew it is read from its beginning.
+    memory.delete("numbers");
+    append(70..80);
+    refused(live(OnDataLoss::Fail).unwrap_err());
+    live(OnDataLoss::Skip).unwrap();
+    assert_eq!(said(), Vec::from_iter((0..40).chain(45..60).chain(70..80)));
 }

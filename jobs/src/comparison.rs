@@ -15,7 +15,7 @@ use std::sync::Arc;
 use engine::definition::Problems;
 use engine::flow::Changes;
 use engine::plan::REJECTED;
-use engine::server::Prepared;
+use engine::server::{Prepared, Work};
 use engine::{Flow, Limits, Part, Program, RowSpec, Shelf, Standing};
 use schemas::{Alert, Id};
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ impl Comparison {
             outputs: vec![self.compare.clone(), REJECTED.to_owned()],
             memory_ms: first.memory_ms.max(second.memory_ms),
             plan: serde_json::json!({"first": first.hash, "second": second.hash}),
-            program: Arc::new(both.assembled()),
+            work: Work::Parts(Arc::new(both.assembled())),
         })
     }
 }

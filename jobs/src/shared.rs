@@ -8,13 +8,16 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::definition::{Position, Problems};
 use engine::plan::{Plan, PlannedSource, PlannedStep, REJECTED, Wire};
-use engine::server::{Host, Prepared};
+use engine::server::{Host, Prepared, Work};
 use engine::share::{Keep, Tap};
+#[cfg(feature = "vision")]
+use engine::stage::{Stage, StageProgram};
 use engine::{Flow, Limits, Part, Program, Shelf};
 use operators::Arrived;
 use operators::city::{Bond, Itinerary};
@@ -26,6 +29,8 @@ use schemas::{
 use crate::catalogue::{Context, Port, Step, Traffic, build};
 use crate::comparison::Comparison;
 use crate::dataflow::{Spans, hold, is_published, observe, publish, publish_rejected, read, source_of, spans, watch};
+#[cfg(feature = "vision")]
+use crate::perceive::{Networks, Perceive, parts, refused};
 
 /// Knows what traffic definitions mean, on a map and with a memory of so long.
 pub struct TrafficHost {
@@ -33,25 +38,71 @@ pub struct TrafficHost {
     pub city: Option<Arc<City>>,
     /// How long what is shared is remembered for jobs that come, milliseconds.
     pub remember_ms: u64,
+    /// Where the weights of networks lie that definitions name; without it no job that perceives is run.
+    pub weights: Option<PathBuf>,
 }
 
 impl Host for TrafficHost {
     fn prepare(&self, file: &str, text: &str) -> Result<Prepared, Problems> {
         match Comparison::read(text) {
             Some(comparison) => comparison.prepare(self),
+            #[cfg(feature = "vision")]
+            None if let Some(perceiving) = self.perceiving(file, text) => perceiving,
             None => self.parts(file, text).map(Shared::prepared),
         }
     }
 }
 
 impl TrafficHost {
+    /// A definition that perceives, as a stage; `None` if it is another, or none.
+    #[cfg(feature = "vision")]
+    fn perceiving(&self, file: &str, text: &str) -> Option<Result<Prepared, Problems>> {
+        let plan = Plan::read(&Traffic, file, text).ok()?;
+        let refuse = |message: String, hint: Option<&str>| {
+            let mut problems = Problems::of(file);
+            problems.error(Position::default(), message, hint.map(str::to_owned));
+            problems
+        };
+        let (source, parameters, output) = match parts(&plan) {
+            Ok(parts) => parts?,
+            Err(message) => return Some(Err(refuse(message.to_owned(), None))),
+        };
+        let Some(folder) = &self.weights else {
+            let hint = "start it with --weights DIR; the definition names files in it";
+            return Some(Err(refuse("no folder with weights of networks is known to the server".to_owned(), Some(hint))));
+        };
+        let networks = Networks::read_within(parameters, folder).and_then(|networks| networks.sight().map(|_| networks));
+        let networks = match networks {
+            Ok(networks) => networks,
+            Err(error) => {
+                let hint = "on a server, weights lie in the folder given as --weights, and are named from there";
+                return Some(Err(refuse(error.to_string(), Some(hint))));
+            }
+        };
+        let (parameters, topic) = (parameters.clone(), output.topic.clone());
+        let open = move |threads: usize| {
+            let sights = (0..threads).map(|_| networks.sight()).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+            let stage = Perceive::start(&parameters, sights, &topic).map_err(|error| error.to_string())?;
+            Ok(Box::new(stage) as Box<dyn Stage>)
+        };
+        Some(Ok(Prepared {
+            job: plan.job.clone(),
+            definition: plan.hash.clone(),
+            sources: BTreeMap::from([(source.topic.clone(), false)]),
+            outputs: plan.written(),
+            memory_ms: 0,
+            plan: explain(&plan),
+            work: Work::Stage(StageProgram { topic: source.topic.clone(), open: Box::new(open), refused }),
+        }))
+    }
+
     /// A definition in parts.
     pub(crate) fn parts(&self, file: &str, text: &str) -> Result<Shared, Problems> {
         let mut plan = Plan::read(&Traffic, file, text)?;
         if plan.steps.iter().any(|step| step.entry == "perceive") {
             let mut problems = Problems::of(file);
-            let hint = "run it by itself: giaolo run JOB; what it sees other jobs read from its topic";
-            problems.error(Position::default(), "a server does not run jobs that perceive", Some(hint.to_owned()));
+            let hint = "what it sees is in its topic: compare jobs that read that";
+            problems.error(Position::default(), "what perceives cannot be compared, and not without its networks", Some(hint.to_owned()));
             return Err(problems);
         }
         let inline = plan.resources.iter().find(|field| field.key == "city").map(|field| field.value.to_json());
@@ -110,7 +161,7 @@ impl Shared {
             outputs: plan.written(),
             memory_ms: plan.memory_ms,
             plan: explain(plan),
-            program: Arc::new(self),
+            work: Work::Parts(Arc::new(self)),
         }
     }
 

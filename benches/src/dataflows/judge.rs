@@ -1,14 +1,13 @@
 //! Everything of the job `city` after `track`: link, assemble journeys, and the rules, with the job's own parameters.
 //!
-//! `camera_silent` is left out, for it looks at frames and not at sightings.
+//! `camera_silent` is left out ([`steps`]).
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use differential_dataflow::AsCollection;
-use engine::plan::{Plan, Wire};
-use jobs::catalogue::{Context, Port, Step, build};
+use jobs::catalogue::{Context, Port};
 use operators::Clock;
 use schemas::{City, Duration, HotlistEntry, Signal};
 use timely::container::CapacityContainerBuilder;
@@ -16,6 +15,7 @@ use timely::dataflow::InputHandle;
 use timely::dataflow::operators::{Input, Inspect, Probe};
 
 use super::job::plan;
+use super::steps::steps;
 use crate::plain::Change;
 
 /// Changes that enter together.
@@ -33,12 +33,13 @@ pub fn judge(city: &Arc<City>, changes: Vec<Change>, signals: Vec<Signal>, hotli
         let count = Rc::clone(&standing);
         let (mut sightings, mut heads, mut wanted) = (Handle::new(), Handle::new(), Handle::new());
         let probe = worker.dataflow(|scope| {
-            let sources = [
-                Port::Sightings(scope.input_from(&mut sightings).as_collection()),
-                Port::Signals(scope.input_from(&mut heads).as_collection()),
-                Port::Hotlist(scope.input_from(&mut wanted).as_collection()),
-            ];
-            let alerts = alerts(&plan, &sources, &context).alerts();
+            let sightings = Port::Sightings(scope.input_from(&mut sightings).as_collection());
+            let heads = Port::Signals(scope.input_from(&mut heads).as_collection());
+            let wanted = Port::Hotlist(scope.input_from(&mut wanted).as_collection());
+            let source = |kind: &str| if kind == "signals" { heads.clone() } else { wanted.clone() };
+            let steps = steps(&plan, &context, Some(sightings), source);
+            let alerts = steps.into_iter().flatten().filter(|port| matches!(port, Port::Alerts(_))).reduce(Port::concat);
+            let alerts = alerts.unwrap_or_else(|| unreachable!("the job has rules")).alerts();
             alerts.inner.inspect(move |(_, _, diff)| count.set(count.get() + diff)).probe().0
         });
         hotlist.into_iter().for_each(|entry| wanted.send((entry, 0, 1)));
@@ -66,28 +67,4 @@ pub fn judge(city: &Arc<City>, changes: Vec<Change>, signals: Vec<Signal>, hotli
         while worker.step() {}
         standing.get()
     })
-}
-
-/// Builds every step after `track` between the three sources; all alerts together come out.
-fn alerts<'scope>(plan: &Plan<Step>, sources: &[Port<'scope>; 3], context: &Context) -> Port<'scope> {
-    let mut steps: Vec<Vec<Port<'scope>>> = Vec::new();
-    let mut all = Vec::new();
-    for planned in &plan.steps {
-        let port = |wire: &Wire| match wire {
-            Wire::Source(source) if plan.sources[*source].kind == "signals" => sources[1].clone(),
-            Wire::Source(_) => sources[2].clone(),
-            Wire::Step { step, port } => steps[*step][*port].clone(),
-        };
-        let built = match &planned.step {
-            Step::Track(_) => vec![sources[0].clone()],
-            Step::CameraSilent(_) => Vec::new(),
-            step => {
-                let inputs = planned.inputs.iter().filter_map(|wires| wires.iter().map(port).reduce(Port::concat)).collect();
-                build(step, inputs, || unreachable!("only a silent camera is judged by how far was read"), drop, context, context.lateness)
-            }
-        };
-        all.extend(built.iter().filter(|port| matches!(port, Port::Alerts(_))).cloned());
-        steps.push(built);
-    }
-    all.into_iter().reduce(Port::concat).unwrap_or_else(|| unreachable!("the job has rules"))
 }

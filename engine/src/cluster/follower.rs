@@ -17,7 +17,7 @@ use crate::epoch::{Launch, Order};
 use crate::flow::{Job, Limits};
 use crate::gauges::Gauges;
 use crate::run::RunError;
-use crate::server::{Definition, Host, Idle};
+use crate::server::{Definition, Host, Idle, Prepared, Work};
 use crate::settings::Settings;
 use crate::transport::TransportError;
 use crate::worker::{Charge, Complete, Failure, Workers};
@@ -141,12 +141,12 @@ impl Follower {
         let Begin { job, file, text, sources, at, born, tell_final } = begin;
         let prepared = self.host.as_ref().map(|host| host.prepare(&file, &text));
         match prepared {
-            Some(Ok(prepared)) => {
+            Some(Ok(Prepared { work: Work::Parts(program), .. })) => {
                 let definition = Arc::new(Definition { file, text });
-                Ok(Launch { job, program: prepared.program, definition, sources: Arc::new(sources), at, born, tell_final })
+                Ok(Launch { job, program, definition, sources: Arc::new(sources), at, born, tell_final })
             }
             Some(Err(problems)) => Err(Failure { message: format!("a follower cannot plan it: {problems}"), part: None, jobs: vec![job] }),
-            None => Err(Failure { message: "a job began where none can".to_owned(), part: None, jobs: vec![job] }),
+            Some(Ok(_)) | None => Err(Failure { message: "a job began where none can".to_owned(), part: None, jobs: vec![job] }),
         }
     }
 

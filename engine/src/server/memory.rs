@@ -30,8 +30,8 @@ impl Server {
         }
     }
 
-    /// Ends a job that has failed while its parts are well.
-    fn end_failed(&self, job: &str, reason: &str) {
+    /// Ends a job that has failed while its parts are well, or that has none.
+    pub(super) fn end_failed(&self, job: &str, reason: &str) {
         let desk = self.lock();
         if matches!(desk.catalogue.turn(job, State::Failed, Some(reason)), Ok(true)) {
             tracing::error!(job, reason, "the job has failed");

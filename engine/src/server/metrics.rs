@@ -86,6 +86,21 @@ impl Collector for Snapshot {
         gauge(out, "part_held", "About how much a part holds, on all workers", Some(Unit::Bytes), bytes)?;
         let busy = figures.busy_ms.iter().map(|(part, ms)| (by("part", part), seconds(*ms)));
         gauge(out, "part_busy", "How long a part has worked on one worker", Some(Unit::Seconds), busy)?;
+        let stages = || figures.stages.iter();
+        let of = |job: &str| by("job", job);
+        counter(out, "stage_records", "Records that a stage has taken since it was begun", stages().map(|(job, s)| (of(job), s.records)))?;
+        counter(out, "stage_commits", "Commits of a stage since it was begun", stages().map(|(job, s)| (of(job), s.commits)))?;
+        let counted = stages().flat_map(|(job, s)| s.counts.iter().map(move |(of, counts)| (job, of, counts)));
+        let counted = counted.flat_map(|(job, of, counts)| {
+            counts.iter().map(move |(what, n)| (vec![("job", job.clone()), ("of", of.clone()), ("what", (*what).to_owned())], *n))
+        });
+        counter(out, "stage_counted", "What a stage has counted since it was begun, by what it is of", counted)?;
+        let lost = stages().map(|(job, s)| (of(job), s.lost));
+        counter(out, "stage_lost_records", "Offsets that a stage needed and that were gone, since it was begun", lost)?;
+        let clocks = stages().map(|(job, s)| (of(job), seconds(s.clock_ms)));
+        gauge(out, "stage_clock", "The latest arrival of what a stage has committed, since the epoch", Some(Unit::Seconds), clocks)?;
+        let stuck = stages().map(|(job, s)| (of(job), f64::from(u8::from(s.stuck.is_some()))));
+        gauge(out, "stage_stuck", "Whether a stage fails and is tried again", None, stuck)?;
         let jobs = self.jobs.iter().map(|(job, state)| (vec![("job", job.clone()), ("state", (*state).to_owned())], 1.0));
         gauge(out, "job", "Jobs and their states", None, jobs)?;
         let latency = Latency(&figures.commit_ms);

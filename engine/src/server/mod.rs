@@ -10,6 +10,8 @@
 //! restart repeats that too and the outputs go on as if nothing had happened. What a job that begins is told of the past is
 //! what the parts it shares remember; rows that were final by then it keeps to itself unless told otherwise.
 //!
+//! A job that is a stage ([`StageProgram`]) has a progress record of its own and runs beside them (`stages`).
+//!
 //! When a worker panics, all stop; the jobs that use the part it came from have failed, and the others go on from the
 //! progress record.
 
@@ -22,6 +24,7 @@ mod forecast;
 mod http;
 mod memory;
 mod metrics;
+mod stages;
 mod state;
 mod supervise;
 
@@ -41,14 +44,17 @@ pub use self::error::ServerError;
 use self::error::conflict;
 use self::forecast::Forecast;
 pub use self::http::{Bound, failure, listen};
+pub use self::stages::StageFigures;
+use self::stages::Stirred;
 pub use self::state::State;
 pub(crate) use self::supervise::Idle;
 use crate::definition::Problems;
-use crate::flow::Program;
+use crate::flow::{Part, Program};
 use crate::gauges::{Figures, Gauges};
 use crate::plan::REJECTED;
 use crate::pump::roster::{Beginning, Command, NewPartition};
 use crate::settings::Settings;
+use crate::stage::StageProgram;
 use crate::time::wall_ms;
 use crate::transport::{Transport, TransportError};
 
@@ -67,8 +73,8 @@ pub struct Prepared {
     pub job: String,
     /// Hash of everything that bears on its results.
     pub definition: String,
-    /// Its parts.
-    pub program: Arc<dyn Program>,
+    /// What it does.
+    pub work: Work,
     /// The topics it reads, and whether each is a table, read whole.
     pub sources: BTreeMap<String, bool>,
     /// The topics it writes.
@@ -77,6 +83,28 @@ pub struct Prepared {
     pub memory_ms: u64,
     /// The plan, for people.
     pub plan: serde_json::Value,
+}
+
+/// What a job does.
+pub enum Work {
+    /// A dataflow on the workers, in parts that it shares with other jobs.
+    Parts(Arc<dyn Program>),
+    /// Work on threads of its own, whose results end in a topic.
+    Stage(StageProgram),
+}
+
+impl Prepared {
+    /// Its parts; a stage has none.
+    fn parts(&self) -> &[Part] {
+        match &self.work {
+            Work::Parts(program) => program.parts(),
+            Work::Stage(_) => &[],
+        }
+    }
+
+    fn is_stage(&self) -> bool {
+        matches!(self.work, Work::Stage(_))
+    }
 }
 
 /// How a server runs.
@@ -140,6 +168,8 @@ pub struct Server {
     beginning: Arc<AtomicBool>,
     /// What jobs may hold, bytes, where that is bounded.
     bounds: Arc<Mutex<BTreeMap<String, u64>>>,
+    /// Whether there may be a stage to begin or to end.
+    stirred: Arc<Stirred>,
 }
 
 impl Server {
@@ -153,7 +183,8 @@ impl Server {
         let bounds = jobs.into_iter().filter_map(|entry| Some((entry.job, entry.memory_most?))).collect();
         let desk = Desk { catalogue, commands: None, topics: BTreeMap::new(), plans: BTreeMap::new() };
         let (desk, beginning) = (Arc::new(Mutex::new(desk)), Arc::new(AtomicBool::new(true)));
-        Ok(Self { config, host, gauges: Arc::default(), desk, beginning, bounds: Arc::new(Mutex::new(bounds)) })
+        let (gauges, bounds, stirred) = (Arc::default(), Arc::new(Mutex::new(bounds)), Arc::default());
+        Ok(Self { config, host, gauges, desk, beginning, bounds, stirred })
     }
 
     /// Takes a job. It begins at once, or as soon as the server runs.
@@ -178,7 +209,16 @@ impl Server {
             }
         }
         self.check_outputs(&mut desk, &prepared)?;
-        let partitions = desk.new_partitions(&*self.config.source, &prepared.sources)?;
+        if prepared.is_stage() {
+            self.check_stage(&prepared, submission)?;
+        }
+        if let Some(entry) = &before
+            && self.prepared(&mut desk, &entry.job, &entry.definition)?.is_stage() != prepared.is_stage()
+        {
+            let message = format!("job {:?} does other work: one runs on the workers, the other on threads of its own", entry.job);
+            return Err(conflict(message, "give this one another name, or stop that one first"));
+        }
+        let partitions = self.partitions(&mut desk, &prepared)?;
         let entry = Entry {
             job: prepared.job.clone(),
             definition: prepared.definition.clone(),
@@ -191,7 +231,7 @@ impl Server {
         desk.catalogue.put(&entry, &Definition { file: file.to_owned(), text: text.to_owned() })?;
         self.set_bound(&entry.job, entry.memory_most);
         desk.plans.insert((entry.job.clone(), entry.definition.clone()), Arc::clone(&prepared));
-        if before.is_some() {
+        if before.is_some() && !prepared.is_stage() {
             desk.end(&prepared.job, Vec::new());
         }
         self.begin(&desk, &prepared, submission.tell_final, partitions)?;
@@ -201,8 +241,12 @@ impl Server {
 
     /// Tells the pump to let a job begin; without one the catalogue tells the next.
     fn begin(&self, desk: &Desk, prepared: &Prepared, tell_final: bool, partitions: Vec<NewPartition>) -> Result<(), ServerError> {
+        let Prepared { job, definition, work, outputs, .. } = prepared;
+        let Work::Parts(program) = work else {
+            self.stirred.stir();
+            return Ok(());
+        };
         self.beginning.store(true, Ordering::Relaxed);
-        let Prepared { job, definition, program, outputs, .. } = prepared;
         let text = desk.text(job, definition)?;
         desk.order(Command::Begin(Beginning {
             job: job.clone(),
@@ -213,6 +257,29 @@ impl Server {
             tell_final,
             partitions,
         }));
+        Ok(())
+    }
+
+    /// Opens the partitions that nobody reads yet; a stage reads its own.
+    fn partitions(&self, desk: &mut Desk, prepared: &Prepared) -> Result<Vec<NewPartition>, TransportError> {
+        if !prepared.is_stage() {
+            return desk.new_partitions(&*self.config.source, &prepared.sources);
+        }
+        let found = prepared.sources.keys().try_for_each(|topic| self.config.source.partitions(topic).map(drop));
+        found.map(|()| Vec::new())
+    }
+
+    /// What a server cannot do for a stage.
+    fn check_stage(&self, prepared: &Prepared, submission: Submission) -> Result<(), ServerError> {
+        if prepared.job == self.config.name {
+            let message =
+                format!("the server itself is called {:?}, and a job of this kind keeps its progress under its own name", prepared.job);
+            return Err(conflict(message, "give the job another name"));
+        }
+        if submission.memory_most.is_some() {
+            let message = format!("what job {:?} holds is not counted, for it does not run on the workers", prepared.job);
+            return Err(conflict(message, "submit it without a bound"));
+        }
         Ok(())
     }
 
@@ -240,10 +307,18 @@ impl Server {
         if !desk.catalogue.turn(job, State::Stopped, None)? {
             return Err(conflict(format!("job {job:?} is {} and cannot be stopped", entry.state.name()), "`giaolo list` shows what runs"));
         }
-        let outputs = self.prepared(&mut desk, job, &entry.definition).map(|prepared| prepared.outputs.clone()).unwrap_or_default();
-        desk.end(job, outputs);
+        self.end(&mut desk, &entry, true);
         tracing::info!(job, "stopped");
         self.view(&mut desk, job)
+    }
+
+    /// Tells whoever runs a job to end it; where its outputs are closed, their rows are final.
+    fn end(&self, desk: &mut Desk, entry: &Entry, closed: bool) {
+        let prepared = self.prepared(desk, &entry.job, &entry.definition).ok();
+        if prepared.as_ref().is_some_and(|prepared| prepared.is_stage()) {
+            return self.stirred.stir();
+        }
+        desk.end(&entry.job, prepared.filter(|_| closed).map(|prepared| prepared.outputs.clone()).unwrap_or_default());
     }
 
     /// Lets a job rest; what it published stays as it is until it is resumed or stopped.
@@ -256,7 +331,7 @@ impl Server {
         if !desk.catalogue.turn(job, State::Paused, None)? {
             return Err(conflict(format!("job {job:?} is {} and cannot be paused", entry.state.name()), "`giaolo list` shows what runs"));
         }
-        desk.end(job, Vec::new());
+        self.end(&mut desk, &entry, false);
         tracing::info!(job, "paused");
         self.view(&mut desk, job)
     }
@@ -273,7 +348,7 @@ impl Server {
         }
         let prepared = self.prepared(&mut desk, job, &entry.definition)?;
         self.check_outputs(&mut desk, &prepared)?;
-        let partitions = desk.new_partitions(&*self.config.source, &prepared.sources)?;
+        let partitions = self.partitions(&mut desk, &prepared)?;
         desk.catalogue.turn(job, State::Submitted, None)?;
         // What became final meanwhile is news to who reads its outputs.
         self.begin(&desk, &prepared, true, partitions)?;
@@ -322,10 +397,11 @@ impl Server {
             None => None,
         };
         let known: BTreeSet<String> = self.active_parts(&mut desk)?;
-        let parts = prepared.program.parts().iter();
+        let parts = prepared.parts().iter();
         let (shared, new): (Vec<_>, Vec<_>) = parts.partition(|part| known.contains(&part.key));
         let names = |parts: Vec<&crate::flow::Part>| parts.into_iter().map(|part| part.name.clone()).collect::<Vec<_>>();
         let (shared, new) = (names(shared), names(new));
+        let new = if prepared.is_stage() { vec!["threads of its own".to_owned()] } else { new };
         let conflict = self.check_outputs(&mut desk, &prepared).err().map(|error| error.to_string());
         // Topics are looked into while others go on.
         drop(desk);
@@ -381,7 +457,7 @@ impl Server {
         let mut parts = BTreeSet::new();
         for entry in desk.catalogue.jobs()?.iter().filter(|entry| entry.state.is_active()) {
             let prepared = self.prepared(desk, &entry.job, &entry.definition)?;
-            parts.extend(prepared.program.parts().iter().map(|part| part.key.clone()));
+            parts.extend(prepared.parts().iter().map(|part| part.key.clone()));
         }
         Ok(parts)
     }

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crossbeam_channel::{Sender, unbounded};
 
-use super::{Config, Prepared, Server, State, unusable};
+use super::{Config, Prepared, Server, State, Work, unusable};
 use crate::cluster::Budget;
 use crate::flow::{Flow, Job};
 use crate::plan::REJECTED;
 use crate::pump::Start;
 use crate::pump::roster::{Command, Roster, Source, Version};
 use crate::recovery::recover;
-use crate::run::{Binding, Report, Run, RunError, Serving};
+use crate::run::{Binding, Report, Run, RunError, Serving, no_thread};
 use crate::settings::Settings;
 use crate::transport::{Progress, TransportError, Writer};
 
@@ -30,6 +31,19 @@ impl Server {
     /// # Errors
     /// A transport failed for good, or workers panicked again and again. What was committed stands.
     pub fn run(&self) -> Result<(), RunError> {
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let stages = thread::Builder::new().name("stages".to_owned());
+            stages.spawn_scoped(scope, || self.run_stages(&over)).map_err(no_thread)?;
+            let result = self.run_workers();
+            over.store(true, Ordering::Relaxed);
+            self.stirred.stir();
+            result
+        })
+    }
+
+    /// One pool of workers after the other.
+    fn run_workers(&self) -> Result<(), RunError> {
         let Config { name, identity, sink, stop, settings, .. } = &self.config;
         let mut budget = Budget::default();
         loop {
@@ -141,10 +155,11 @@ impl Server {
     fn programs(&self, known: &BTreeMap<Version, Arc<Prepared>>) -> Result<BTreeMap<Version, Source>, TransportError> {
         let desk = self.lock();
         let program = |(version, prepared): (&Version, &Arc<Prepared>)| {
-            let text = desk.text(&version.0, &version.1).map_err(|error| TransportError::lasting(error.to_string()))?;
-            Ok((version.clone(), (Arc::clone(&prepared.program), text)))
+            let text = desk.text(&version.0, &version.1).map_err(|error| TransportError::lasting(error.to_string()));
+            let Work::Parts(program) = &prepared.work else { return None };
+            Some(text.map(|text| (version.clone(), (Arc::clone(program), text))))
         };
-        known.iter().map(program).collect()
+        known.iter().filter_map(program).collect()
     }
 
     /// Tells the pump how what is to run differs from what ran.
@@ -167,7 +182,7 @@ impl Server {
             }
             let prepared = self.prepared(&mut desk, &entry.job, &entry.definition);
             let begun = prepared.and_then(|prepared| {
-                let partitions = desk.new_partitions(&*self.config.source, &prepared.sources)?;
+                let partitions = self.partitions(&mut desk, &prepared)?;
                 self.begin(&desk, &prepared, entry.tell_final, partitions)
             });
             if let Err(error) = begun {
@@ -184,9 +199,12 @@ impl Server {
             return;
         }
         let running = self.gauges.figures().running;
-        let desk = self.lock();
+        let mut desk = self.lock();
         let mut waits = false;
         for entry in desk.catalogue.jobs().unwrap_or_default().iter().filter(|entry| entry.state == State::Submitted) {
+            if self.prepared(&mut desk, &entry.job, &entry.definition).is_ok_and(|prepared| prepared.is_stage()) {
+                continue;
+            }
             let begun = running.contains(&(entry.job.clone(), entry.definition.clone()));
             waits |= !begun || desk.catalogue.turn(&entry.job, State::Running, None).is_err();
         }

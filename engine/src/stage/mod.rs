@@ -16,6 +16,7 @@
 
 mod settling;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,11 +29,11 @@ use crate::flow::{Raw, Rejection};
 use crate::halt::Halt;
 use crate::pump::Lane;
 use crate::pump::growth::{Grown, Lookout};
-use crate::recovery::check;
+use crate::recovery::{check, may_skip};
 use crate::run::{Binding, Report, RunError, no_thread};
-use crate::settings::Settings;
+use crate::settings::{OnDataLoss, Settings};
 use crate::time::{MachineTime, wall_ms};
-use crate::transport::{OutputRow, PartitionProgress, Progress, Transport, TransportError, Writer};
+use crate::transport::{Lost, OutputRow, PartitionProgress, Progress, Transport, TransportError, Writer};
 
 /// Work on records, done elsewhere.
 pub trait Stage {
@@ -59,7 +60,15 @@ pub trait Stage {
 
     /// Whether everything it can do now is done.
     fn is_idle(&self) -> bool;
+
+    /// What it has counted since it began, for people: by what it is of, such as a camera, and what is counted.
+    fn counts(&self) -> Counts {
+        Counts::new()
+    }
 }
+
+/// What a stage counts, by what it is of and what is counted.
+pub type Counts = BTreeMap<String, BTreeMap<&'static str, u64>>;
 
 /// A record for a stage.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +98,19 @@ pub struct Done {
     pub refused: Option<Rejection>,
 }
 
+/// A stage that can be begun, as often as need be.
+pub struct StageProgram {
+    /// The topic it reads.
+    pub topic: String,
+    /// Begins the work, on so many threads of its own; the text says why it cannot.
+    pub open: Box<Open>,
+    /// How a refused record is written: output topic, key and value.
+    pub refused: fn(Rejection) -> (String, String, Vec<u8>),
+}
+
+/// Begins the work of a stage on so many threads.
+pub type Open = dyn Fn(usize) -> Result<Box<dyn Stage>, String> + Send + Sync;
+
 /// Everything that running a stage needs.
 pub struct StageRun<'a> {
     /// The work.
@@ -97,6 +119,8 @@ pub struct StageRun<'a> {
     pub name: String,
     /// Hash of its definition.
     pub definition: String,
+    /// Whether it goes on from the progress of another definition: what that has said stands, and from there on it is this one's.
+    pub goes_on_from_others: bool,
     /// Where it reads.
     pub source: Binding,
     /// Where its outputs and its progress are written to.
@@ -125,14 +149,26 @@ impl StageRun<'_> {
     pub fn run(self, observe: &mut dyn FnMut(&Report)) -> Result<Report, RunError> {
         let mut writer = self.sink.writer(&self.name, &self.outputs)?;
         let history = writer.history()?;
-        check(&self.name, &self.definition, &history)?;
+        if !self.goes_on_from_others {
+            check(&self.name, &self.definition, &history)?;
+        }
         let last = history.last().cloned().unwrap_or_default();
         let (found, grown) = unbounded();
         let halt = Halt::new(Arc::clone(&self.stop));
         let (source, every) = ([self.source.clone()], self.settings.look_for_partitions);
         let time = MachineTime::new();
-        let mut work = StageWork { run: self, time, writer, parts: Vec::new(), grown, last, report: Report::default(), in_flight: 0 };
-        work.open()?;
+        let mut work = StageWork {
+            run: self,
+            time,
+            writer,
+            parts: Vec::new(),
+            grown,
+            last,
+            report: Report::default(),
+            lost: Vec::new(),
+            in_flight: 0,
+        };
+        work.open().map_err(|error| may_skip(error.into()))?;
         let known: Vec<Partition> = work.parts.iter().map(|part| part.partition.clone()).collect();
         let look = || Lookout::new(&source, &known, crossbeam_channel::never(), found).watch(every, halt.clone());
         let watcher = (!work.run.settings.bounded).then(look).transpose().map_err(no_thread)?;
@@ -140,7 +176,7 @@ impl StageRun<'_> {
         halt.end();
         // It only ever looks; should it have panicked, nothing is lost.
         watcher.into_iter().for_each(|watcher| _ = watcher.join());
-        result.map(|()| work.report)
+        result.map(|()| work.report).map_err(may_skip)
     }
 }
 
@@ -165,6 +201,8 @@ struct StageWork<'a> {
     grown: Receiver<Grown>,
     last: Progress,
     report: Report,
+    /// What is gone and gone on without, until it is committed.
+    lost: Vec<Lost>,
     /// Bytes taken and not settled.
     in_flight: usize,
 }
@@ -174,8 +212,16 @@ impl StageWork<'_> {
         let Binding { transport, topic, .. } = self.run.source.clone();
         for number in transport.partitions(&topic)? {
             let known = self.last.partitions.iter().find(|known| (&known.topic, known.partition) == (&topic, number)).cloned();
-            let known = known.unwrap_or_default();
-            let reader = transport.reader(&topic, number, begin_of(&known))?;
+            let mut known = known.unwrap_or_default();
+            let reader = match transport.reader(&topic, number, begin_of(&known)) {
+                Err(error) if self.run.settings.on_data_loss == OnDataLoss::Skip && !error.lost.is_empty() => {
+                    tracing::warn!(job = self.run.name, %error, "records are gone that the job needs; going on without them");
+                    error.lost.iter().for_each(|lost| pass_over(lost, &mut known));
+                    self.lost.extend(error.lost);
+                    transport.reader(&topic, number, begin_of(&known))?
+                }
+                reader => reader?,
+            };
             self.add(Partition { source: 0, topic: topic.clone(), number, table: false }, reader, &known);
         }
         Ok(())
@@ -289,6 +335,7 @@ impl StageWork<'_> {
         let (version, job, definition) = (Progress::VERSION, self.run.name.clone(), self.run.definition.clone());
         let (epoch, frontier, rests_on_ms) = (self.last.epoch + 1, clock, clock);
         let progress = Progress { version, job, definition, epoch, frontier, clock, partitions, rests_on_ms, ..Progress::default() };
+        let progress = Progress { lost: self.lost.clone(), ..progress };
         let mut pause = Duration::from_millis(100);
         while let Err(error) = self.writer.commit(&rows, &progress) {
             if !error.retry || self.run.stop.load(Ordering::Relaxed) {
@@ -298,8 +345,10 @@ impl StageWork<'_> {
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_secs(30));
         }
+        self.report.lost += self.lost.drain(..).map(|lost| lost.count()).sum::<u64>();
         self.last = progress;
         self.report.commits += 1;
+        self.report.counts = self.run.stage.counts();
         (self.report.clock, self.report.rests_on_ms) = (clock, clock);
         for row in rows {
             *self.report.rows.entry(row.topic).or_default() += 1;
@@ -314,6 +363,15 @@ impl StageWork<'_> {
 
 /// Records taken from one partition before the next one's turn.
 const SHARE: usize = 16;
+
+/// What is known of a partition once some of it is gone.
+fn pass_over(lost: &Lost, known: &mut PartitionProgress) {
+    if lost.remade {
+        *known = PartitionProgress::default();
+    } else {
+        (known.next_offset, known.rests_on_offset) = (known.next_offset.max(lost.until), Some(lost.until));
+    }
+}
 
 /// Where a partition must be read from.
 fn begin_of(known: &PartitionProgress) -> u64 {

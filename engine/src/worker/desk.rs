@@ -11,7 +11,7 @@ use timely::dataflow::Scope;
 use timely::worker::Worker;
 
 use super::part::Installed;
-use super::{Charge, Complete, Completed, Failure, PARK};
+use super::{Charge, Complete, Completed, Failure, PARK, panic_message};
 use crate::basis::Basis;
 use crate::changelog::{Opening, Takeover};
 use crate::epoch::{Departure, Epoch, Launch, Order};
@@ -132,11 +132,10 @@ impl Desk {
 
     /// Whose fault a panic is.
     pub(super) fn failure(&self, panic: &(dyn Any + Send)) -> Failure {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
         let dataflow = self.profile.as_ref().and_then(Profile::at_work);
         let part = self.parts.iter().find(|part| Some(part.dataflow) == dataflow);
         Failure {
-            message: text.unwrap_or("no message").to_owned(),
+            message: panic_message(panic).to_owned(),
             part: part.map(|part| part.name.clone()),
             jobs: part.iter().flat_map(|part| &part.users).cloned().collect(),
         }

@@ -3,6 +3,7 @@
 pub(crate) mod desk;
 mod part;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +50,12 @@ pub(crate) struct Completed {
     pub(crate) basis: Basis,
     /// Largest event times of its records, by place of the partition.
     pub(crate) newest: Vec<(usize, u64)>,
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no message")
 }
 
 /// Why a worker panicked.

@@ -1,6 +1,7 @@
 //! A server: jobs that come, go, are replaced, fail, and go on after a restart.
 
 mod http;
+mod stages;
 #[path = "../sums/mod.rs"]
 #[allow(dead_code, reason = "of the sums, only how they are published is of use here")]
 mod sums;

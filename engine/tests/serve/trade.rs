@@ -9,12 +9,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::definition::{Position, Problems};
 use engine::flow::Changes;
-use engine::server::{Config, Host, JobView, Prepared, Server, ServerError, Submission};
+use engine::server::{Config, Host, JobView, Prepared, Server, ServerError, Submission, Work};
 use engine::share::{Keep, Tap};
 use engine::transport::Writer as _;
 use engine::transport::memory::MemoryTransport;
 use engine::{Flow, Limits, OnDataLoss, Part, Program, Raw, Refusal, RefusalReason, RunError, Settings, Shelf};
 
+use crate::stages::copies;
 use crate::sums::spec;
 
 /// Key, time and value.
@@ -45,6 +46,17 @@ impl Host for Trader {
             problems.error(Position { line: 1, column: 1 }, "not a job", Some("write: job step topic output".to_owned()));
             return Err(problems.finish(text));
         };
+        if let Some(version) = step.strip_prefix("stage") {
+            return Ok(Prepared {
+                job: job.to_owned(),
+                definition: text.replace(' ', "-"),
+                sources: BTreeMap::from([(topic.to_owned(), false)]),
+                outputs: vec![output.to_owned(), "rejected".to_owned()],
+                memory_ms: 0,
+                plan: serde_json::json!({"step": step}),
+                work: Work::Stage(copies(topic, output, version)),
+            });
+        }
         let part = |key: String, name: &str, stays| Part { key, name: name.to_owned(), stays };
         let parts = vec![
             part(format!("source {topic}"), topic, true),
@@ -58,7 +70,7 @@ impl Host for Trader {
             outputs: vec![output.to_owned(), "rejected".to_owned()],
             memory_ms: LATENESS_MS + SETTLES_MS,
             plan: serde_json::json!({"step": step}),
-            program: Arc::new(Trade { step: step.to_owned(), output: output.to_owned(), topic: topic.to_owned(), parts }),
+            work: Work::Parts(Arc::new(Trade { step: step.to_owned(), output: output.to_owned(), topic: topic.to_owned(), parts })),
         })
     }
 }

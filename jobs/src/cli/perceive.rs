@@ -1,35 +1,26 @@
 //! `giaolo run` of a job that perceives: a stage, not a dataflow.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, Error, bail};
 use engine::plan::Plan;
 use engine::stage::StageRun;
 use engine::transport::Transport;
 use engine::{Binding, Settings};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use operators::vision::{PerceiveParameters, Sight};
 
 use super::{Outcome, job, say};
 use crate::catalogue::Step;
-use crate::perceive::{Figures, Perceive, refused};
+use crate::perceive::{Figures, Networks, Perceive, parts, refused};
 
-/// The most bytes of a file of weights.
-const WEIGHTS_MOST: u64 = 1 << 30;
 /// How often a program is told.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Whether a job perceives. One that does has no other steps.
 pub(super) fn perceives(plan: &Plan<Step>) -> anyhow::Result<bool> {
-    let perceives = plan.steps.iter().any(|step| matches!(step.step, Step::Perceive(_)));
-    if perceives && (plan.steps.len() > 1 || plan.outputs.len() != 1 || plan.sources.len() != 1) {
-        bail!(
-            "a job that perceives has one source, the one step, and one output (hint: let other jobs read its observations from the topic)"
-        );
-    }
-    Ok(perceives)
+    parts(plan).map(|parts| parts.is_some()).map_err(Error::msg)
 }
 
 /// Runs it. What it says goes to a sink, which may be a folder.
@@ -42,17 +33,16 @@ pub(super) fn run(
     json: bool,
     whereabouts: &str,
 ) -> anyhow::Result<Outcome> {
-    let (Some(planned), Some(read), Some(output)) = (plan.steps.first(), plan.sources.first(), plan.outputs.first()) else {
-        bail!("there is nothing to do");
-    };
-    let Step::Perceive(parameters) = &planned.step else { bail!("there is nothing to perceive") };
-    let sights = (0..settings.workers).map(|_| sight(parameters, directory)).collect::<anyhow::Result<_>>()?;
+    let Some((read, parameters, output)) = parts(&plan).map_err(Error::msg)? else { bail!("there is nothing to perceive") };
+    let networks = Networks::read(parameters, directory.unwrap_or(Path::new(".")))?;
+    let sights = (0..settings.workers).map(|_| networks.sight()).collect::<Result<_, _>>()?;
     let mut stage = Perceive::start(parameters, sights, &output.topic).context("no thread can be started")?;
     let figures = stage.figures();
     let run = StageRun {
         stage: &mut stage,
         name: plan.job.clone(),
         definition: plan.hash.clone(),
+        goes_on_from_others: false,
         source: Binding { source: read.name.clone(), transport: source, topic: read.topic.clone(), table: false },
         sink,
         outputs: plan.written(),
@@ -78,31 +68,6 @@ pub(super) fn run(
     }
     say(&if json { format!("{}\n", line(&report, &figures)) } else { format!("{}results in {whereabouts}\n", table(&figures)) })?;
     Ok(Outcome::Well)
-}
-
-/// The networks of one thread, with the weights that a definition names, from where the definition lies.
-fn sight(parameters: &PerceiveParameters, directory: Option<&Path>) -> anyhow::Result<Sight> {
-    let (path, bytes) = read_weights(parameters.detector.weights(), directory)?;
-    let detector = crate::perceive::detector(&bytes, parameters).with_context(|| format!("the weights {path:?} cannot be used"))?;
-    let sight = Sight::new(parameters.clone(), detector);
-    let Some(of) = &parameters.plates else { return Ok(sight) };
-    let ((finder, finder_bytes), (reader, reader_bytes)) = (read_weights(&of.finder, directory)?, read_weights(&of.reader, directory)?);
-    let plates = crate::perceive::plates(&finder_bytes, &reader_bytes, of);
-    Ok(sight.reading(plates.with_context(|| format!("the weights {finder:?} and {reader:?} cannot be used"))?))
-}
-
-/// A file of weights: where it lies, and its bytes.
-fn read_weights(name: &str, directory: Option<&Path>) -> anyhow::Result<(PathBuf, Vec<u8>)> {
-    let path = directory.unwrap_or(Path::new(".")).join(name);
-    let read = || {
-        let size = std::fs::metadata(&path)?.len();
-        if size > WEIGHTS_MOST {
-            return Err(std::io::Error::other(format!("it has {size} bytes; at most {WEIGHTS_MOST} are read")));
-        }
-        std::fs::read(&path)
-    };
-    let bytes = read().with_context(|| format!("the weights {path:?} could not be read"))?;
-    Ok((path, bytes))
 }
 
 /// Puts a recording of observations in order of time. Cameras are looked at as it comes, a few seconds of one and then of another, and

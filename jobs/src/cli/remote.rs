@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Args)]
 pub(super) struct Remote {
     /// The server's address
-    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS, env = "GIAOLO_SERVER")]
+    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS, env = "GIAOLO_SERVER", value_parser = address)]
     server: String,
     /// The authority that signed the server's certificate, PEM; the server is then asked by TLS
     #[arg(long, value_name = "FILE", env = "GIAOLO_CA")]
@@ -34,6 +34,14 @@ pub(super) struct Remote {
     /// Print what it answers as JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A server's address as it was written, if it is one.
+fn address(text: &str) -> Result<String, String> {
+    match text.contains('/') {
+        true => Err("write host and port alone, such as city.example:7400; with --ca the server is asked by TLS".to_owned()),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// A server-sent event.

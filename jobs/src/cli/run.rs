@@ -6,8 +6,6 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-#[cfg(feature = "vision")]
-use engine::OnDataLoss;
 use engine::cluster::{Cluster, Follower};
 use engine::plan::Plan;
 use engine::transport::Transport;
@@ -98,9 +96,6 @@ impl Run {
         #[cfg(feature = "vision")]
         if super::perceive::perceives(&plan)? {
             let settings = self.settings(&plan);
-            if settings.on_data_loss == OnDataLoss::Skip {
-                bail!("a job that perceives cannot go on without what it needs (hint: give it another name)");
-            }
             let sink = (sink, self.output.as_deref());
             return super::perceive::run(plan, text.directory.as_deref(), source, sink, settings, self.json, self.whereabouts().as_str());
         }

@@ -47,6 +47,9 @@ pub(super) struct Serve {
     /// The city file, for jobs that do not hold the city themselves
     #[arg(long, value_name = "FILE")]
     city: Option<PathBuf>,
+    /// The folder with the weights of networks that jobs name which perceive; without it none is taken
+    #[arg(long, value_name = "DIR")]
+    weights: Option<PathBuf>,
     /// Where to listen; beyond this machine only with a certificate and with access control
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     listen: SocketAddr,
@@ -106,7 +109,7 @@ impl Serve {
         let definition = format!("server {}", identity(city.as_deref()));
         let on_data_loss = self.on_loss.get();
         let settings = Settings { workers: usize::from(self.workers), cluster, on_data_loss, ..Settings::default() };
-        let host = TrafficHost { city: city.clone(), remember_ms: self.remember * 60_000 };
+        let host = TrafficHost { city: city.clone(), remember_ms: self.remember * 60_000, weights: self.weights.clone() };
         if settings.cluster.as_ref().is_some_and(|cluster| !cluster.leads()) {
             let (host, stop) = (Arc::new(host), job::stop_on_signals()?);
             Follower::of_server(self.name.clone(), definition, host, settings, stop).run().map_err(job::explain_failure)?;

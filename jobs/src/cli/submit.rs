@@ -313,6 +313,23 @@ fn status(status: &Value) -> String {
     for (topic, rows) in figures["rows"].as_object().into_iter().flatten() {
         _ = writeln!(out, "  wrote {topic}  {rows} rows");
     }
+    for (job, stage) in figures["stages"].as_object().into_iter().flatten() {
+        let state = match stage["stuck"].as_str() {
+            Some(stuck) => format!("does not go on, and it is tried again: {stuck}"),
+            None if stage["replaying"] == true => "reads again what it needs to go on".to_owned(),
+            None => "at work".to_owned(),
+        };
+        let lost = stage["lost"].as_u64().filter(|lost| *lost > 0).map(|lost| format!(", {lost} gone without"));
+        _ = writeln!(out, "  stage {job}  {} records, {} commits{}; {state}", stage["records"], stage["commits"], lost.unwrap_or_default());
+        for (topic, rows) in stage["rows"].as_object().into_iter().flatten() {
+            _ = writeln!(out, "    wrote {topic}  {rows} rows");
+        }
+        for (of, counts) in stage["counts"].as_object().into_iter().flatten() {
+            let counts = counts.as_object().into_iter().flatten().filter(|(_, n)| n.as_u64() != Some(0));
+            let counts: Vec<String> = counts.map(|(what, n)| format!("{n} {}", what.replace('_', " "))).collect();
+            _ = writeln!(out, "    of {of}  {}", counts.join(", "));
+        }
+    }
     for (topic, reasons) in figures["rejected"].as_object().into_iter().flatten() {
         let reasons: Vec<String> = reasons.as_object().into_iter().flatten().map(|(reason, n)| format!("{n} {reason}")).collect();
         _ = writeln!(out, "  refused {topic}  {}", reasons.join(", "));

@@ -50,7 +50,7 @@ fn parameters(every_ms: u64, behind_ms: u64) -> PerceiveParameters {
 }
 
 /// How one life of the stage is to go.
-struct Life {
+pub(crate) struct Life {
     threads: usize,
     /// Pictures after which it is switched off.
     breaks: i64,
@@ -69,7 +69,7 @@ impl Default for Life {
     }
 }
 
-fn live(store: &Path, life: &Life) -> (Result<Report, RunError>, BTreeMap<Name, Counted>) {
+pub(crate) fn live(store: &Path, life: &Life) -> (Result<Report, RunError>, BTreeMap<Name, Counted>) {
     let left = Arc::new(std::sync::atomic::AtomicI64::new(life.breaks));
     let parameters = parameters(80, life.behind_ms);
     let sight = || Sight::new(parameters.clone(), Box::new(Brightness { left: Arc::clone(&left), slow: life.slow }));
@@ -83,6 +83,7 @@ fn live(store: &Path, life: &Life) -> (Result<Report, RunError>, BTreeMap<Name, 
         stage: &mut stage,
         name: "perceive".to_owned(),
         definition: "1".to_owned(),
+        goes_on_from_others: false,
         source: Binding { source: "frames".to_owned(), transport: Arc::clone(&transport), topic: "frames".to_owned(), table: false },
         sink: transport,
         outputs: vec!["observations".to_owned(), "rejected".to_owned()],
@@ -100,7 +101,7 @@ fn live(store: &Path, life: &Life) -> (Result<Report, RunError>, BTreeMap<Name, 
 }
 
 /// A store with the frames of three recordings, spread over two partitions; nothing without the program `ffmpeg`.
-fn captured(folder: &Path, reordered: bool) -> Option<std::path::PathBuf> {
+pub(crate) fn captured(folder: &Path, reordered: bool) -> Option<std::path::PathBuf> {
     let mut cameras = String::new();
     for (name, size) in [("c1", "160x120"), ("c2", "128x96"), ("c3", "96x64")] {
         let path = folder.join(format!("{name}.mp4"));
@@ -114,19 +115,19 @@ fn captured(folder: &Path, reordered: bool) -> Option<std::path::PathBuf> {
     Some(store)
 }
 
-fn by_camera(observations: Vec<Observation>) -> BTreeMap<Name, Vec<Observation>> {
+pub(crate) fn by_camera(observations: Vec<Observation>) -> BTreeMap<Name, Vec<Observation>> {
     observations.into_iter().fold(BTreeMap::new(), |mut cameras, observation| {
         cameras.entry(observation.camera).or_insert_with(Vec::new).push(observation);
         cameras
     })
 }
 
-fn numbers(seen: &[Observation]) -> Vec<u64> {
+pub(crate) fn numbers(seen: &[Observation]) -> Vec<u64> {
     seen.iter().map(|observation| observation.frame).collect()
 }
 
 /// Copies a store whose frames are there and nothing else.
-fn copy(store: &Path, name: &str) -> std::path::PathBuf {
+pub(crate) fn copy(store: &Path, name: &str) -> std::path::PathBuf {
     let to = store.with_file_name(name);
     for ending in ["", "-wal"] {
         let from = format!("{}{ending}", store.display());
@@ -255,6 +256,7 @@ fn live_topic(store: &Path, topic: &str) -> (Result<Report, RunError>, BTreeMap<
         stage: &mut stage,
         name: "spoilt".to_owned(),
         definition: "1".to_owned(),
+        goes_on_from_others: false,
         source: Binding { source: "frames".to_owned(), transport: Arc::clone(&transport), topic: topic.to_owned(), table: false },
         sink: transport,
         outputs: vec!["observations".to_owned(), "rejected".to_owned()],

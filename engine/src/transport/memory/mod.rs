@@ -91,12 +91,34 @@ impl Transport for MemoryTransport {
         Ok(Box::new(MemoryReader { transport: self.clone(), partition: which, next: offset.max(kept.start) }))
     }
 
-    fn writer(&self, _job: &str, outputs: &[String]) -> Result<Box<dyn Writer>, TransportError> {
+    fn writer(&self, job: &str, outputs: &[String]) -> Result<Box<dyn Writer>, TransportError> {
         outputs.iter().for_each(|output| self.create(output, 0));
-        Ok(Box::new(self.clone()))
+        Ok(Box::new(MemoryWriter { transport: self.clone(), job: job.to_owned() }))
     }
 }
 
+/// The writer of one job.
+struct MemoryWriter {
+    transport: MemoryTransport,
+    job: String,
+}
+
+impl Writer for MemoryWriter {
+    fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
+        let all = self.transport.history()?;
+        Ok(all.into_iter().filter(|progress| progress.job == self.job).collect())
+    }
+
+    fn add_outputs(&mut self, outputs: &[String]) -> Result<(), TransportError> {
+        self.transport.add_outputs(outputs)
+    }
+
+    fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
+        self.transport.commit(rows, progress)
+    }
+}
+
+/// As the writer of whatever jobs there are.
 impl Writer for MemoryTransport {
     fn history(&mut self) -> Result<Vec<Progress>, TransportError> {
         Ok(self.lock().commits.iter().map(|(_, progress)| progress.clone()).collect())

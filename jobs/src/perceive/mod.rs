@@ -9,24 +9,23 @@
 //! While work is no further behind than the definition allows, records wait in the topic. Beyond that the pool takes what comes
 //! and lets the oldest frames go, key frames last, each counted for its camera.
 
+mod weights;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use engine::plan::REJECTED;
-use engine::stage::{Done, Stage, Taken};
+use engine::plan::{Plan, PlannedOutput, PlannedSource, REJECTED};
+use engine::stage::{Counts, Done, Stage, Taken};
 use engine::{Refusal, RefusalReason, Rejection};
 use operators::stream::{Offload, OffloadLimits, WhenFull};
-use operators::vision::candle::{FastestDet, VehicleDetector, VietnamesePlateFinder, VietnamesePlateReader};
-use operators::vision::onnx::OnnxParameters;
-use operators::vision::{
-    DecodeFault, DetectParameters, Detector, DetectorModel, Outcome, PerceiveParameters, Perceived, PlateParameters, Plates, Sight, Take,
-    Task, VisionError,
-};
+use operators::vision::{DecodeFault, Outcome, PerceiveParameters, Perceived, Sight, Take, Task};
 use schemas::wire::Format;
 use schemas::{Frame, Id, Name, Reason};
 use serde::Serialize;
 
+pub use self::weights::{Networks, WeightsError, detector, plates};
+use crate::catalogue::Step;
 use crate::dataflow::{encode, rejected};
 
 /// Frames that wait for the pool, over all cameras: a second of ten cameras, 10 MB.
@@ -96,6 +95,23 @@ struct Watch {
     since_key: u64,
     last_tag: Option<u64>,
     last: Instant,
+}
+
+/// The one source, step and output of a job that perceives.
+pub type Parts<'a> = (&'a PlannedSource, &'a PerceiveParameters, &'a PlannedOutput);
+
+/// The parts of a job that perceives; `None` if it does not.
+///
+/// # Errors
+/// It does other things besides; the text says what such a job has.
+pub fn parts(plan: &Plan<Step>) -> Result<Option<Parts<'_>>, &'static str> {
+    match (&plan.sources[..], &plan.steps[..], &plan.outputs[..]) {
+        ([source], [step], [output]) if let Step::Perceive(parameters) = &step.step => Ok(Some((source, parameters, output))),
+        (_, steps, _) if steps.iter().any(|step| matches!(step.step, Step::Perceive(_))) => Err(
+            "a job that perceives has one source, the one step, and one output (hint: let other jobs read its observations from the topic)",
+        ),
+        _ => Ok(None),
+    }
 }
 
 impl Perceive {
@@ -295,6 +311,22 @@ impl Stage for Perceive {
     fn is_idle(&self) -> bool {
         self.ready.is_empty() && self.offload.is_idle()
     }
+
+    fn counts(&self) -> Counts {
+        let named = |c: Counted| {
+            [
+                ("seen", c.seen),
+                ("unwanted", c.unwanted),
+                ("dropped", c.dropped),
+                ("passed_over", c.passed_over),
+                ("refused", c.refused),
+                ("vehicles", c.vehicles),
+                ("plates", c.plates),
+                ("left_out", c.left_out),
+            ]
+        };
+        self.figures.now().into_iter().map(|(camera, counted)| (camera.to_string(), named(counted).into())).collect()
+    }
 }
 
 /// A refused record as a row of its topic: topic, key and value.
@@ -302,36 +334,4 @@ impl Stage for Perceive {
 pub fn refused(rejection: Rejection) -> (String, String, Vec<u8>) {
     let row = rejected(rejection);
     (REJECTED.to_owned(), format!("{}/{}/{}", row.topic, row.partition, row.offset), encode(&row))
-}
-
-/// What finds and reads plates for a job, with the weights of both.
-///
-/// # Errors
-/// They are not those of these networks.
-pub fn plates(finder: &[u8], reader: &[u8], of: &PlateParameters) -> Result<Plates, VisionError> {
-    let (finder, reader) = (VietnamesePlateFinder::load(finder)?, VietnamesePlateReader::load(reader)?);
-    Ok(Plates::new(of.clone(), Box::new(finder), Box::new(reader)))
-}
-
-/// The detector that a job asks for, with its weights; it gives out what is as sure as the job asks for.
-///
-/// # Errors
-/// They are not those of this network.
-pub fn detector(weights: &[u8], of: &PerceiveParameters) -> Result<Box<dyn Detector>, VisionError> {
-    let parameters = DetectParameters { confidence_permille: of.confidence, ..DetectParameters::default() };
-    Ok(match &of.detector {
-        DetectorModel::FastestDet(_) => Box::new(FastestDet::load(weights, parameters)?),
-        DetectorModel::DrawnVehicles(_) => Box::new(VehicleDetector::load(weights, parameters)?),
-        DetectorModel::Onnx(described) => onnx(weights, described, of.confidence)?,
-    })
-}
-
-#[cfg(feature = "onnx")]
-fn onnx(weights: &[u8], described: &OnnxParameters, confidence: u16) -> Result<Box<dyn Detector>, VisionError> {
-    Ok(Box::new(operators::vision::onnx::OnnxDetector::load(weights, described, confidence)?))
-}
-
-#[cfg(not(feature = "onnx"))]
-fn onnx(_: &[u8], _: &OnnxParameters, _: u16) -> Result<Box<dyn Detector>, VisionError> {
-    Err(VisionError("this program was built without ONNX (hint: build it with the feature `onnx`)".to_owned()))
 }
