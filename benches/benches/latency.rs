@@ -71,7 +71,7 @@ fn measure<T: TopicStore + 'static>(store: &str, boxes: f64, seconds: usize, wor
     let serving = Serving::start(&load, place, workers);
     serving.submit_city();
     let (input, output) = (Arc::clone(&place.input), &place.output);
-    let producing = thread::spawn(move || produce(&load, now_ms(), input.as_ref(), &AtomicBool::new(false)));
+    let producing = thread::spawn(move || produce(&load, now_ms(), input.as_ref(), &AtomicBool::new(false), &AtomicBool::default()));
     let latencies = look(output.as_ref(), Duration::from_secs(seconds as u64));
     let behind_ms = producing.join().expect("the producer");
     serving.stop();

@@ -20,12 +20,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use benches::serving::{Place, Serving, make_topics, now_ms, produce, readers};
+use benches::serving::{Place, Serving, make_topics, now_ms, prepare, produce, readers};
 use benches::{numbers, quick};
 use city::Load;
 use engine::server::Submission;
 use engine::transport::local::LocalTransport;
-use engine::transport::{Batch, Reader};
+use engine::transport::{Batch, Reader, TopicStore as _};
 use serde_json::Value;
 
 /// Where the process that is killed finds its store.
@@ -74,16 +74,17 @@ fn main() {
     let place = place(folder.path());
     make_topics(place.input.as_ref());
 
-    let (enough, backlog) = (Arc::new(AtomicBool::new(false)), minutes() * 60_000);
+    prepare(&load, &place);
+    let (enough, caught_up, backlog) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)), minutes() * 60_000);
     let began_ms = now_ms() - backlog;
     let producing = {
-        let (load, input, enough) = (load.clone(), Arc::clone(&place.input), Arc::clone(&enough));
-        thread::spawn(move || produce(&load, began_ms, input.as_ref(), &enough))
+        let (load, input, enough, caught_up) = (load.clone(), Arc::clone(&place.input), Arc::clone(&enough), Arc::clone(&caught_up));
+        thread::spawn(move || produce(&load, began_ms, input.as_ref(), &enough, &caught_up))
     };
-    // The catalogue is filled while nothing runs on it.
-    let serving = Serving::start(&load, &place, workers());
-    serving.submit_city();
-    serving.stop();
+    // A server that keeps up with the producer would take what is 45 minutes old for late.
+    while !caught_up.load(Ordering::Relaxed) {
+        thread::sleep(LOOK_EVERY);
+    }
 
     let mut server = serve(folder.path());
     let began = Instant::now();
@@ -91,6 +92,10 @@ fn main() {
     let caught_up = began.elapsed();
     let times = (now_ms() - began_ms) as f64 / caught_up.as_millis().max(1) as f64;
     let boxes = (now_ms() - began_ms) as f64 / 1_000.0 * load.boxes_per_second / caught_up.as_secs_f64();
+    let refused = place.output.offsets("rejected", 0).map_or(0, |offsets| offsets.end);
+    assert_eq!(refused, 0, "records of the backlog are refused");
+    let told = place.output.offsets("sightings", 0).map_or(0, |offsets| offsets.end);
+    println!("{told} revisions of sightings");
     println!("the backlog of {} min was worked through in {caught_up:.1?}: {times:.0} × real time, {boxes:.0} boxes/s", backlog / 60_000);
     thread::sleep(Duration::from_secs(if quick() { 1 } else { 20 }));
 

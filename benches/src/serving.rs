@@ -46,19 +46,7 @@ impl Serving {
     /// The place cannot be used.
     #[must_use]
     pub fn start<T: TopicStore + 'static>(load: &Load, place: &Place<T>, workers: usize) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let city = serde_json::to_value(load.city()).and_then(serde_json::from_value).expect("the product reads our map");
-        let config = Config {
-            name: "bench".to_owned(),
-            identity: "1".to_owned(),
-            source: Arc::clone(&place.input) as Arc<dyn Transport>,
-            sink: Arc::clone(&place.output) as Arc<dyn Transport>,
-            settings: Settings { workers, ..Settings::default() },
-            catalogue: place.folder.join("jobs.db"),
-            stop: Arc::clone(&stop),
-        };
-        let server = Server::open(config, Arc::new(TrafficHost { city: Some(Arc::new(city)), remember_ms: 3_600_000, weights: None }))
-            .expect("a server");
+        let (server, stop) = open(load, place, workers);
         let running = server.clone();
         Self { server, stop, running: thread::spawn(move || running.run()) }
     }
@@ -68,8 +56,7 @@ impl Serving {
     /// # Panics
     /// It is refused.
     pub fn submit_city(&self) {
-        let text = ready("city").expect("a ready job").text;
-        self.server.submit("city.yaml", text, Submission::default()).expect("the ready job is right");
+        submit_city(&self.server);
     }
 
     /// Stops it and waits for its end.
@@ -80,6 +67,36 @@ impl Serving {
         self.stop.store(true, Ordering::Relaxed);
         self.running.join().expect("the server").expect("the server ran");
     }
+}
+
+/// Puts the ready job `city` into the catalogue of a server that does not run yet: it begins with the first record there is then.
+///
+/// # Panics
+/// The place cannot be used.
+pub fn prepare<T: TopicStore + 'static>(load: &Load, place: &Place<T>) {
+    submit_city(&open(load, place, 1).0);
+}
+
+fn open<T: TopicStore + 'static>(load: &Load, place: &Place<T>, workers: usize) -> (Server, Arc<AtomicBool>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let city = serde_json::to_value(load.city()).and_then(serde_json::from_value).expect("the product reads our map");
+    let config = Config {
+        name: "bench".to_owned(),
+        identity: "1".to_owned(),
+        source: Arc::clone(&place.input) as Arc<dyn Transport>,
+        sink: Arc::clone(&place.output) as Arc<dyn Transport>,
+        settings: Settings { workers, ..Settings::default() },
+        catalogue: place.folder.join("jobs.db"),
+        stop: Arc::clone(&stop),
+    };
+    let server = Server::open(config, Arc::new(TrafficHost { city: Some(Arc::new(city)), remember_ms: 3_600_000, weights: None }))
+        .expect("a server");
+    (server, stop)
+}
+
+fn submit_city(server: &Server) {
+    let text = ready("city").expect("a ready job").text;
+    server.submit("city.yaml", text, Submission::default()).expect("the ready job is right");
 }
 
 /// Makes the topics that a server over a load reads.
@@ -93,11 +110,12 @@ pub fn make_topics(input: &dyn TopicStore) {
 }
 
 /// Sends each frame when it is due, at its time as its camera would, from `began_ms` on until the load or `enough` says so; what
-/// was due before is sent at once. Returns by how many milliseconds it was late itself at most.
+/// was due before is sent at once, and `caught_up` says when that has been done. Returns by how many milliseconds it was late itself
+/// at most.
 ///
 /// # Panics
 /// A frame cannot be sent.
-pub fn produce(load: &Load, began_ms: u64, input: &dyn TopicStore, enough: &AtomicBool) -> u64 {
+pub fn produce(load: &Load, began_ms: u64, input: &dyn TopicStore, enough: &AtomicBool, caught_up: &AtomicBool) -> u64 {
     let mut frames = load.observations().peekable();
     let mut latest_ms = 0;
     while frames.peek().is_some() && !enough.load(Ordering::Relaxed) {
@@ -112,6 +130,7 @@ pub fn produce(load: &Load, began_ms: u64, input: &dyn TopicStore, enough: &Atom
             due.push(sent(&frame));
         }
         if due.is_empty() {
+            caught_up.store(true, Ordering::Relaxed);
             thread::sleep(SEND_EVERY);
             continue;
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ahead::Decoded;
 use crate::flow::Program;
 use crate::server::Definition;
 use crate::transport::{Batch, Change, PartitionProgress, RawRecord, Tick};
@@ -34,6 +35,8 @@ pub(crate) struct Slice {
     pub(crate) first: usize,
     /// The arrival time of those records that have none of their own.
     pub(crate) arrival_ms: u64,
+    /// What its records were decoded to ahead of time, if they were.
+    pub(crate) decoded: Arc<Decoded>,
 }
 
 impl Slice {

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod access;
+mod ahead;
 pub mod audit;
 mod basis;
 #[cfg(feature = "vision")]

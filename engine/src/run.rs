@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use timely::CommunicationConfig;
 
+use crate::ahead::Ahead;
 use crate::changelog::Takeover;
 use crate::cluster::{Budget, Cluster, Crew, Loss, Round, Terms, dismiss, lead};
 use crate::committer::{Committer, Office};
@@ -201,8 +202,9 @@ impl Run {
             None => (None, None, crossbeam_channel::never()),
         };
         let takeover = start.takes_over().then(|| self.take_over(&start)).transpose()?;
-        let charge = Charge { takeover: takeover.map(Arc::new), ..self.charge(gauges.as_ref()) };
         let Settings { workers, epochs_in_flight, .. } = self.settings;
+        let ahead = (workers == 1 && crew.is_none()).then(Arc::<Ahead>::default);
+        let charge = Charge { takeover: takeover.map(Arc::new), ahead, ..self.charge(gauges.as_ref()) };
         let (builders, round, relays) = match crew {
             Some(crew) => {
                 let began = Round::begin(crew, workers, &charge.broken, &complete, &halt, gauges.as_ref()).map_err(no_thread)?;
@@ -218,7 +220,9 @@ impl Run {
             .map_err(no_thread)?;
         let office = self.office(writer, freed, &halt, &time, gauges.clone());
         let mut committer = Committer::new(office, &start, &partitions);
-        let workers = started.outlets().iter().cloned().chain(relays).collect();
+        let decoder = charge.ahead.as_ref().map(Ahead::start).transpose().map_err(no_thread)?;
+        let (decoder, decoding) = decoder.unzip();
+        let workers = started.outlets().iter().cloned().chain(relays).chain(decoder).collect();
         let inlet = Inlet { lanes, partitions, workers, grown, committed };
         let pump = Pump::new(self.settings.clone(), inlet, halt.clone(), time, roster, gauges);
         let pump = std::thread::Builder::new().name("pump".into()).spawn(move || pump.run(&start));
@@ -236,6 +240,8 @@ impl Run {
             watcher.join().map_err(|_| failed("the look-out for partitions"))?;
         }
         let workers_ended = started.join();
+        // All it does is done by the worker too, should it have panicked.
+        decoding.into_iter().for_each(|decoding| _ = decoding.join());
         let asked = round.and_then(|round| round.close(report.finished));
         // Where the topics are not what they were, that is why what came of them is not.
         if !matches!(result, Err(RunError::Astray(_))) {
@@ -329,6 +335,7 @@ impl Run {
             gauges: gauges.cloned(),
             broken: Arc::default(),
             takeover: None,
+            ahead: None,
         }
     }
 }

@@ -161,6 +161,7 @@ impl Follower {
             gauges: self.host.is_some().then(|| Arc::new(Gauges::default())),
             broken: Arc::default(),
             takeover: None,
+            ahead: None,
         }
     }
 }

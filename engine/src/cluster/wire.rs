@@ -145,6 +145,7 @@ impl Take {
             records: places.next().unwrap_or_default(),
             first,
             arrival_ms,
+            decoded: Arc::default(),
         };
         let mut moment = |(clock, pieces): (u64, Vec<Piece>)| {
             let tick = Tick { clock, ..Tick::default() };
@@ -250,6 +251,7 @@ mod tests {
             records,
             first,
             arrival_ms: 7,
+            decoded: Arc::default(),
         };
         let moment = |clock: u64, slices: Vec<Slice>| Moment { tick: Tick { clock, ..Tick::default() }, slices, marks: true };
         let partition = |table: bool| Partition { source: usize::from(table), topic: "t".to_owned(), number: 0, table };

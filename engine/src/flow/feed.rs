@@ -5,14 +5,17 @@
 //!                                   └─ refused ───────────▶ rejections
 //! ```
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::core::input::Handle;
 
 use super::{ExchangeData, Limits, Mark, Raw, Refusal, RefusalReason, Rejection};
+use crate::ahead::Decode;
 use crate::clock::{Untimely, judge};
 use crate::epoch::{Epoch, Moment, Slice};
 use crate::transport::RawRecord;
@@ -29,7 +32,9 @@ pub(crate) trait Feed {
 /// Decodes a share of a source's records on each worker.
 pub(super) struct RecordFeed<T: Clone + 'static, D, E> {
     pub(super) handle: InputHandle<T>,
-    pub(super) decode: D,
+    pub(super) decode: Arc<RecordDecode<D>>,
+    /// Whether the records are decoded ahead where there is time for it.
+    pub(super) ahead: bool,
     pub(super) event_ms: E,
     pub(super) rejected: Rc<RefCell<InputHandle<Rejection>>>,
     /// The largest event time of what was taken of a partition at a moment.
@@ -39,6 +44,20 @@ pub(super) struct RecordFeed<T: Clone + 'static, D, E> {
     pub(super) born: u64,
     pub(super) index: usize,
     pub(super) peers: usize,
+}
+
+/// How the records of a source are decoded.
+pub(super) struct RecordDecode<D>(pub(super) D);
+
+impl<T, D> Decode for RecordDecode<D>
+where
+    T: ExchangeData,
+    D: Fn(&Raw<'_>) -> Result<T, Refusal> + Send + Sync,
+{
+    fn decode(&self, epoch: &Epoch, slice: &Slice) -> Box<dyn Any + Send> {
+        let records = slice.batch.records[slice.records.clone()].iter();
+        Box::new(records.map(|record| (self.0)(&raw(epoch, slice, record))).collect::<Vec<_>>())
+    }
 }
 
 /// Records that one worker decodes in a row before the next worker's turn.
@@ -57,13 +76,15 @@ where
 {
     fn take(&mut self, epoch: &Epoch, moment: &Moment, slice: &Slice) {
         let clock = moment.tick.clock;
-        let mut newest = 0;
+        let (mut newest, ahead) = (0, self.ahead.then(|| slice.decoded.take::<Result<T, Refusal>>()));
+        let mut ahead = ahead.flatten().map(Vec::into_iter);
         for (number, record) in slice.batch.records[slice.records.clone()].iter().enumerate() {
             if share(slice.first + number, self.peers) != self.index {
                 continue;
             }
             let raw = raw(epoch, slice, record);
-            let taken = (self.decode)(&raw).and_then(|value| {
+            let decoded = ahead.as_mut().and_then(Iterator::next).unwrap_or_else(|| (self.decode.0)(&raw));
+            let taken = decoded.and_then(|value| {
                 let Some(event_ms) = (self.event_ms)(&value) else { return Ok(value) };
                 timely_enough(event_ms, clock, raw.arrival_ms, self.limits)?;
                 newest = newest.max(event_ms);

@@ -15,8 +15,9 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Input;
 
 pub(crate) use self::feed::{Feed, SHARE, share};
-use self::feed::{InputHandle, MarkFeed, RecordFeed, RejectedFeed, TableFeed};
+use self::feed::{InputHandle, MarkFeed, RecordDecode, RecordFeed, RejectedFeed, TableFeed};
 pub use self::record::{Raw, Refusal, RefusalReason, Rejection};
+use crate::ahead::{Ahead, Decode};
 use crate::basis::AsOf;
 use crate::changelog::{self, Draft, Opening, Predecessor, RowSpec, Takeover, Told};
 use crate::plan::REJECTED;
@@ -124,6 +125,8 @@ pub(crate) struct Site {
     pub(crate) predecessors: Predecessors,
     /// What outputs say themselves, for who begins where it could not be rebuilt.
     pub(crate) takeover: Option<Arc<Takeover>>,
+    /// Whoever decodes ahead, if anybody does.
+    pub(crate) ahead: Option<Arc<Ahead>>,
     pub(crate) opening: Opening,
 }
 
@@ -168,7 +171,7 @@ impl<'scope> Flow<'scope> {
     pub fn source<T: ExchangeData>(
         &mut self,
         name: &str,
-        decode: impl Fn(&Raw<'_>) -> Result<T, Refusal> + 'static,
+        decode: impl Fn(&Raw<'_>) -> Result<T, Refusal> + Send + Sync + 'static,
         event_ms: impl Fn(&T) -> Option<u64> + 'static,
     ) -> Changes<'scope, T> {
         let (handle, stream) = self.scope.new_input();
@@ -177,7 +180,10 @@ impl<'scope> Flow<'scope> {
         self.ends.done.push(changelog::newest(found.as_collection(), Rc::clone(&self.site.newest)));
         let rejected = Rc::clone(&self.rejected);
         let (limits, born) = (self.site.limits, self.site.opening.born);
-        self.add(name, Box::new(RecordFeed { handle, decode, event_ms, rejected, newest, limits, born, index, peers }));
+        let decode = Arc::new(RecordDecode(decode));
+        let ahead = self.site.ahead.as_ref().filter(|_| peers == 1);
+        let ahead = ahead.is_some_and(|ahead| ahead.register(self.place(name), &(Arc::clone(&decode) as Arc<dyn Decode>)));
+        self.add(name, Box::new(RecordFeed { handle, decode, ahead, event_ms, rejected, newest, limits, born, index, peers }));
         stream.as_collection()
     }
 

@@ -185,6 +185,7 @@ impl Lane {
             records,
             first: 0,
             arrival_ms: self.arrival_ms,
+            decoded: Arc::default(),
         })
     }
 }

@@ -12,6 +12,7 @@ use timely::worker::Worker;
 
 use super::part::Installed;
 use super::{Charge, Complete, Completed, Failure, PARK, panic_message};
+use crate::ahead::Ahead;
 use crate::basis::Basis;
 use crate::changelog::{Opening, Takeover};
 use crate::epoch::{Departure, Epoch, Launch, Order};
@@ -49,6 +50,8 @@ pub(crate) struct Desk {
     gauges: Option<Arc<Gauges>>,
     profile: Option<Profile>,
     broken: Arc<AtomicBool>,
+    /// Whoever decodes ahead, if anybody does.
+    ahead: Option<Arc<Ahead>>,
 }
 
 impl Desk {
@@ -71,6 +74,7 @@ impl Desk {
             gauges,
             profile,
             broken,
+            ahead: charge.ahead.clone(),
         }
     }
 
@@ -110,10 +114,12 @@ impl Desk {
                 if self.flow() {
                     Turn::Done
                 } else {
+                    self.ahead.iter().for_each(|ahead| ahead.wait(true));
                     Turn::Idle
                 }
             }
             Ok(Order::Take(epoch)) => {
+                self.ahead.iter().for_each(|ahead| ahead.wait(false));
                 self.take(epoch);
                 Turn::Done
             }
@@ -146,7 +152,17 @@ impl Desk {
         // Whoever is to begin in a replay that cannot rebuild what there was speaks at its end.
         let takeover = self.takeover.clone().filter(|takeover| takeover.at > opening.at);
         let opening = takeover.as_ref().map_or(opening, |takeover| Opening { at: takeover.at, tell_final: false, ..opening });
-        Site { job: job.to_owned(), sources: Arc::clone(sources), limits, outbox, newest, predecessors, takeover, opening }
+        Site {
+            job: job.to_owned(),
+            sources: Arc::clone(sources),
+            limits,
+            outbox,
+            newest,
+            predecessors,
+            takeover,
+            ahead: self.ahead.clone(),
+            opening,
+        }
     }
 
     /// Builds a dataflow.

@@ -19,6 +19,7 @@ use timely::execute::execute_from;
 use timely::worker::Worker;
 
 use self::desk::Desk;
+use crate::ahead::Ahead;
 use crate::basis::Basis;
 use crate::changelog::{Draft, Takeover};
 use crate::cluster::Loss;
@@ -80,6 +81,8 @@ pub(crate) struct Charge {
     pub(crate) gauges: Option<Arc<Gauges>>,
     /// What outputs say themselves, where it could not be rebuilt.
     pub(crate) takeover: Option<Arc<Takeover>>,
+    /// Whoever decodes ahead, if anybody does.
+    pub(crate) ahead: Option<Arc<Ahead>>,
     /// Set by a worker that panicked: the others need not wait for it.
     pub(crate) broken: Arc<AtomicBool>,
 }
