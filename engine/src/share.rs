@@ -78,7 +78,7 @@ struct Branch<D> {
     until: u64,
 }
 
-/// Remembered rows are put in order when there are twice as many as the last time, and at least this many.
+/// Remembered rows are put in order when there are a quarter more than the last time, and at least this many.
 const TIDY_LEAST: usize = 1_024;
 
 impl<D: ExchangeData> Stem<D> {
@@ -112,7 +112,7 @@ impl<D: ExchangeData> Stem<D> {
         let complete: Vec<_> = complete;
         complete.first().into_iter().for_each(|(row, ..)| self.size.show(row));
         self.kept.extend(complete);
-        if self.kept.len() >= TIDY_LEAST.max(self.tidied * 2) {
+        if self.kept.len() >= TIDY_LEAST.max(self.tidied + self.tidied / 4) {
             self.tidy();
         }
         let apart = size_of::<Change<D>>() - size_of::<D>();
@@ -121,7 +121,8 @@ impl<D: ExchangeData> Stem<D> {
 
     /// Brings the changes of each row together and forgets what is too old.
     fn tidy(&mut self) {
-        self.kept.sort_unstable();
+        // Most are in order from the last time: a sort that finds runs merges what is new into them.
+        self.kept.sort();
         self.kept.dedup_by(|(row, time, diff), (before, last, sum)| {
             let same = row == before;
             if same {

@@ -122,6 +122,13 @@ impl Condition {
         (before.matches('\n').count() + 1, line.chars().count() + 1)
     }
 
+    /// Those of some fields that it names.
+    pub(super) fn asks_for(&self, fields: &[&'static str]) -> Vec<&'static str> {
+        // A field is named if the condition does not do without it.
+        let others = |field: &str| fields.iter().copied().filter(|other| *other != field).collect::<Vec<_>>();
+        fields.iter().copied().filter(|field| unknown(self.program.expression(), &mut others(field)).is_some()).collect()
+    }
+
     /// Whether it holds; one that fails does not.
     pub(super) fn holds(&self, fields: &[(String, Value)]) -> bool {
         matches!(self.evaluate(fields), Ok(Value::Bool(true)))
@@ -136,15 +143,14 @@ impl Condition {
     }
 }
 
-/// The fields of a record by name, numbers as signed integers.
-pub(super) fn fields(record: &impl Subject) -> Result<Vec<(String, Value)>, String> {
-    let value = cel::to_value(record.fields()).map_err(|error| error.to_string())?;
-    let Value::Map(map) = value else { return Err("is no object".to_owned()) };
-    let named = map.map.iter().filter_map(|(key, value)| match key {
-        cel::objects::Key::String(name) => Some((name.to_string(), signed(value))),
-        _ => None,
-    });
-    Ok(named.collect())
+/// All fields of a record by name, numbers as signed integers.
+pub(super) fn fields<S: Subject>(record: &S) -> Result<Vec<(String, Value)>, String> {
+    some_fields(record, S::FIELDS)
+}
+
+/// Some of them: to make a value of each costs more than most conditions do.
+pub(super) fn some_fields<S: Subject>(record: &S, names: &[&str]) -> Result<Vec<(String, Value)>, String> {
+    names.iter().map(|name| Ok(((*name).to_owned(), signed(&record.field(name)?)))).collect()
 }
 
 /// The same value with signed integers: CEL never compares or adds signed and unsigned ones, and literals are signed.
@@ -187,5 +193,40 @@ fn unknown<'e>(expression: &'e IdedExpr, known: &mut Vec<&'e str>) -> Option<(u6
             known.truncate(outside);
             found
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::{Alert, HotlistEntry, Sighting};
+
+    use super::*;
+    use crate::city::Itinerary;
+
+    /// Holds the fields of a record to the object that its schema makes of all of it.
+    fn hold<S: Subject>(whole: impl serde::Serialize) {
+        let record = S::specimen();
+        let Value::Map(whole) = cel::to_value(whole).unwrap() else { panic!("no object") };
+        assert_eq!(whole.map.len(), S::FIELDS.len(), "{:?}", S::FIELDS);
+        for name in S::FIELDS {
+            assert_eq!(whole.map.get(&cel::objects::Key::from(*name)), Some(&record.field(name).unwrap()), "{name}");
+        }
+        assert_eq!(record.field("nothing"), Ok(Value::Null));
+    }
+
+    #[test]
+    fn every_field_is_what_the_record_as_a_whole_says() {
+        hold::<Arc<Sighting>>(Sighting::clone(&Arc::<Sighting>::specimen()));
+        hold::<Arc<Itinerary>>(schemas::Journey::clone(&Arc::<Itinerary>::specimen().journey));
+        hold::<Alert>(Alert::specimen());
+        hold::<HotlistEntry>(HotlistEntry::specimen());
+    }
+
+    #[test]
+    fn a_condition_asks_for_the_fields_it_names_and_for_no_others() {
+        let asked = |text: &str| Condition::compile(text).unwrap().asks_for(<Arc<Sighting>>::FIELDS);
+        assert_eq!(asked("crossings.exists(id, id.line == 'stop') && boxes > 3"), ["crossings", "boxes"]);
+        assert_eq!(asked("true"), [""; 0]);
+        assert_eq!(asked("[boxes, {'id': from_ms}['id']][0] == 1 && plate.text == 'stays'"), ["from_ms", "plate", "boxes"]);
     }
 }

@@ -10,12 +10,13 @@
 
 use std::sync::Arc;
 
+use cel::Value;
 use differential_dataflow::ExchangeData;
 use schemars::JsonSchema;
 use schemas::{Alert, City, Evidence, Id, Journey, Name, Plate, Quantities, Sighting};
 use serde::{Deserialize, Serialize};
 
-use super::condition::{Condition, ConditionError, fields};
+use super::condition::{Condition, ConditionError, fields, some_fields};
 use super::map::Map;
 use super::raise::raise;
 use super::template::Template;
@@ -67,10 +68,10 @@ pub fn custom<'scope, S: Subject>(
     let condition = Condition::compile(&parameters.condition)?;
     condition.check::<S>()?;
     let template = Template::parse(&parameters.text, S::FIELDS).map_err(ConditionError::Text)?;
-    let (map, name) = (Map::new(city), parameters.name);
+    let (map, name, asked) = (Map::new(city), parameters.name, condition.asks_for(S::FIELDS));
     let alerts = records.flat_map(move |record| {
-        let fields = fields(&record).ok()?;
-        condition.holds(&fields).then(|| alert(&record, template.fill(&fields), &map, &parameters))
+        condition.holds(&some_fields(&record, &asked).ok()?).then_some(())?;
+        Some(alert(&record, template.fill(&fields(&record).ok()?), &map, &parameters))
     });
     Ok(raise(alerts, name.as_str()))
 }
@@ -108,12 +109,31 @@ pub struct Description {
     pub evidence: Vec<Evidence>,
 }
 
+/// The fields of a record of which conditions are asked: their names, and what each holds.
+macro_rules! named_fields {
+    (|$record:ident| $of:expr; $($name:ident),*) => {
+        const FIELDS: &'static [&'static str] = &[$(stringify!($name)),*];
+
+        fn field(&self, name: &str) -> Result<cel::Value, String> {
+            let $record = self;
+            match name {
+                $(stringify!($name) => cel::to_value(&$of.$name).map_err(|error| error.to_string()),)*
+                _ => Ok(cel::Value::Null),
+            }
+        }
+    };
+}
+pub(super) use named_fields;
+
 /// A kind of record that conditions can be asked of.
 pub trait Subject: ExchangeData {
     /// The names of its fields.
     const FIELDS: &'static [&'static str];
-    /// The object whose fields these are.
-    fn fields(&self) -> impl Serialize;
+    /// What a field holds, as its schema writes it; nothing if there is none of this name.
+    ///
+    /// # Errors
+    /// It cannot be a value of a condition.
+    fn field(&self, name: &str) -> Result<Value, String>;
     /// What an alert needs to know of it.
     fn describe(&self) -> Description;
     /// One that has every field.
@@ -121,25 +141,7 @@ pub trait Subject: ExchangeData {
 }
 
 impl Subject for Arc<Sighting> {
-    const FIELDS: &'static [&'static str] = &[
-        "id",
-        "camera",
-        "class",
-        "body",
-        "from_ms",
-        "until_ms",
-        "plate",
-        "crossings",
-        "stays",
-        "speed_cms",
-        "boxes",
-        "against_cm",
-        "against_from_ms",
-    ];
-
-    fn fields(&self) -> impl Serialize {
-        Sighting::clone(self)
-    }
+    named_fields!(|sighting| sighting; id, camera, class, body, from_ms, until_ms, plate, crossings, stays, speed_cms, boxes, against_cm, against_from_ms);
 
     fn describe(&self) -> Description {
         let evidence = vec![Evidence { sighting: Some(self.id), camera: self.camera, at_ms: self.from_ms }];
@@ -167,11 +169,7 @@ impl Subject for Arc<Sighting> {
 }
 
 impl Subject for Arc<Itinerary> {
-    const FIELDS: &'static [&'static str] = &["id", "plate", "sightings", "cameras", "from_ms", "until_ms", "certainty"];
-
-    fn fields(&self) -> impl Serialize {
-        Journey::clone(&self.journey)
-    }
+    named_fields!(|itinerary| itinerary.journey; id, plate, sightings, cameras, from_ms, until_ms, certainty);
 
     fn describe(&self) -> Description {
         let evidence = |s: &Arc<Sighting>| Evidence { sighting: Some(s.id), camera: s.camera, at_ms: s.from_ms };

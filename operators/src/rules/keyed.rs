@@ -5,7 +5,7 @@ use cel::objects::{Key, Map};
 use schemas::Id;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{ConditionError, fields};
+use super::condition::{ConditionError, fields, some_fields};
 use super::custom::Subject;
 use super::template::{field, written};
 use crate::Changes;
@@ -53,8 +53,9 @@ pub fn check_by<S: Subject>(by: &[String]) -> Result<(), ConditionError> {
 /// Gives every record its key: the fields' values as text.
 pub(super) fn keyed<'scope, S: Subject>(records: Changes<'scope, S>, by: &[String], keyless: Keyless) -> Changes<'scope, Keyed<S>> {
     let paths: Vec<Vec<String>> = by.iter().map(|path| names(path)).collect();
+    let named: Vec<&str> = S::FIELDS.iter().copied().filter(|field| paths.iter().any(|path| path[0] == *field)).collect();
     records.flat_map(move |record| {
-        let fields = fields(&record).unwrap_or_default();
+        let fields = some_fields(&record, &named).unwrap_or_default();
         let value =
             |path: &Vec<String>| field(path, &fields).filter(|value| !matches!(value, Value::Null)).map(|value| written(Some(value)));
         let described = record.describe();

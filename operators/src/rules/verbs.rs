@@ -16,8 +16,8 @@ use schemars::JsonSchema;
 use schemas::{Alert, City, Duration, HotlistEntry, Id, Name, Quantities, Sighting};
 use serde::{Deserialize, Serialize};
 
-use super::condition::{Condition, ConditionError, fields};
-use super::custom::{Description, Subject, custom_name, middle_priority};
+use super::condition::{Condition, ConditionError, fields, some_fields};
+use super::custom::{Description, Subject, custom_name, middle_priority, named_fields};
 use super::keyed::{Keyed, Keyless, check_by, keyed, object};
 use super::map::Map;
 use super::raise::raise;
@@ -177,7 +177,8 @@ pub fn filter<'scope, S: Subject>(
 ) -> Result<Changes<'scope, S>, ConditionError> {
     let condition = Condition::compile(&parameters.condition)?;
     condition.check::<S>()?;
-    Ok(records.filter(move |record| fields(record).is_ok_and(|fields| condition.holds(&fields))))
+    let asked = condition.asks_for(S::FIELDS);
+    Ok(records.filter(move |record| some_fields(record, &asked).is_ok_and(|fields| condition.holds(&fields))))
 }
 
 /// Lets a record come, be revised and be taken back only so long after its event time; then it stays as it is.
@@ -368,12 +369,7 @@ fn tell(id: schemas::IdHasher, parts: &[Description], text: String, map: &Map, s
 }
 
 impl Subject for Alert {
-    const FIELDS: &'static [&'static str] =
-        &["id", "rule", "certain", "priority", "at_ms", "centre", "plate", "journey", "evidence", "measured", "limit", "text"];
-
-    fn fields(&self) -> impl Serialize {
-        self.clone()
-    }
+    named_fields!(|alert| alert; id, rule, certain, priority, at_ms, centre, plate, journey, evidence, measured, limit, text);
 
     fn describe(&self) -> Description {
         let Self { id, at_ms, plate, journey, .. } = *self;
@@ -402,11 +398,7 @@ impl Subject for Alert {
 }
 
 impl Subject for HotlistEntry {
-    const FIELDS: &'static [&'static str] = &["list", "plate", "kind", "priority", "reason", "from_ms", "until_ms", "deleted"];
-
-    fn fields(&self) -> impl Serialize {
-        self.clone()
-    }
+    named_fields!(|entry| entry; list, plate, kind, priority, reason, from_ms, until_ms, deleted);
 
     fn describe(&self) -> Description {
         let id = Id::of("entry").with(self.list.as_str().as_bytes()).with(self.plate.symbols()).finish();
