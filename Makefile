@@ -8,7 +8,9 @@
 #                  then broken frames, model files, records, definitions, requests, answers, introductions and packages, five
 #                  minutes each.
 #                  SOAK_MINUTES=60 and SOAK_ROUNDS=100 for longer
-#   make bench     one benchmark for each promise in the README
+#   make fuzz      looks for bytes that bring down what reads frames, records, definitions, model files and packages, guided by what
+#                  of the program they reach (cargo-fuzz, which it installs); FUZZ_MINUTES=60 for longer than ten minutes each
+#   make bench     one benchmark for each promise in the README, FastestDet beside onnxruntime from PyPI
 #   make peers     the plate join from Kafka to Kafka, exactly once, here and on Apache Flink; PEERS="--help" tells of its options
 #   make train     trains the network that reads plates, on drawn plates, and measures it; TRAIN="--resume" goes on
 #   make lint      format, clippy, documentation, shell scripts
@@ -17,7 +19,7 @@
 # Whether there is what records pictures and plays a camera on the network.
 CAMERAS = command -v ffmpeg >/dev/null && /usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer', '1.0')" 2>/dev/null
 
-.PHONY: demo demo-video test soak bench peers train lint install kafka python
+.PHONY: demo demo-video test soak fuzz bench peers train lint install kafka python
 
 demo: install
 	cargo run --locked --release -p giaolo-jobs --bin giaolo -- demo
@@ -42,8 +44,23 @@ soak: install kafka
 	cargo test --locked -p giaolo-jobs --test cluster many_ -- --ignored --nocapture --test-threads 1
 	MUTATE_S=$$((60 * $${SOAK_MINUTES:-5})) cargo test --locked --workspace --features giaolo-city/train brings -- --nocapture --test-threads 1
 
-bench: install
+bench: install target/peers/onnxruntime/ready
 	cargo bench --locked -p giaolo-benches
+
+# What is found anew is kept in target/fuzz; what the targets begin with lies with them, or is what other tests have. Without a
+# sanitizer, which the stable compiler does not have: what is looked for are panics, overflows, endless loops and memory without
+# bound.
+FUZZ_SEEDS = frames=tests/fuzz/corpus/frames records=schemas/tests/golden definitions=jobs/definitions \
+	models=operators/tests/vision packages=tests/fuzz/corpus/packages
+
+fuzz: install
+	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	@set -e; for pair in $(FUZZ_SEEDS); do \
+		target=$${pair%%=*}; mkdir -p target/fuzz/$$target; \
+		cargo fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz-build --features libfuzzer --sanitizer none --dev $$target \
+			target/fuzz/$$target $${pair#*=} -- -max_total_time=$$((60 * $${FUZZ_MINUTES:-10})) -rss_limit_mb=4096 -timeout=20 \
+			-max_len=65536 -print_final_stats=1; \
+	done
 
 # Built first, so that nothing else runs while they do.
 peers: install kafka target/peers/flink/built
@@ -64,7 +81,7 @@ FONTS = fonts-opendin fonts-roboto-unhinted fonts-liberation fonts-routed-gothic
 
 lint: install
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets --features giaolo-benches/peers,giaolo-city/train -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features giaolo-benches/peers,giaolo-city/train,giaolo-fuzz/libfuzzer -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --features giaolo-city/train --no-deps
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/install .ci/run; fi
 
@@ -86,6 +103,12 @@ target/python/ready: tests/python/requirements.txt | install
 	rm -rf target/python
 	@python3 -m venv target/python && target/python/bin/pip -q --disable-pip-version-check install -r $< \
 		&& touch $@ || echo "could not fetch $<: tests that need it are skipped"
+
+# onnxruntime from PyPI, that FastestDet is raced against.
+target/peers/onnxruntime/ready: benches/peers/onnxruntime/requirements.txt | install
+	rm -rf $(@D)
+	@python3 -m venv $(@D) && $(@D)/bin/pip -q --disable-pip-version-check install -r $< \
+		&& touch $@ || echo "could not fetch $<: FastestDet is raced against nobody"
 
 # Apache Flink from Maven Central and the jobs for it, in target/peers/flink; built again when they change.
 FLINK = benches/peers/flink

@@ -64,7 +64,12 @@ impl Server {
         let mut running = BTreeMap::<String, Running>::new();
         loop {
             let ending = over.load(Ordering::Relaxed) || self.config.stop.load(Ordering::Relaxed);
-            let wanted = if ending { BTreeMap::new() } else { self.wanted_stages() };
+            let wanted = if ending { Some(BTreeMap::new()) } else { self.wanted_stages() };
+            let Some(wanted) = wanted else {
+                // Who runs goes on while nobody can say that it is not to.
+                self.stirred.wait(LOOK);
+                continue;
+            };
             let goes_on = |job: &str, stage: &Running| wanted.contains_key(&(job.to_owned(), stage.definition.clone()));
             running.iter().filter(|(job, stage)| !goes_on(job, stage)).for_each(|(_, stage)| stage.stop.store(true, Ordering::Relaxed));
             // One version after the other: the younger goes on from where the elder ends.
@@ -83,10 +88,11 @@ impl Server {
         }
     }
 
-    /// The stages that the catalogue wants to run.
-    fn wanted_stages(&self) -> BTreeMap<Version, Arc<Prepared>> {
+    /// The stages that the catalogue wants to run; `None` if it cannot be read just now.
+    fn wanted_stages(&self) -> Option<BTreeMap<Version, Arc<Prepared>>> {
         let mut desk = self.lock();
-        let active = desk.catalogue.jobs().unwrap_or_default().into_iter().filter(|entry| entry.state.is_active());
+        let entries = desk.catalogue.jobs().inspect_err(|error| tracing::warn!(%error, "the catalogue of jobs cannot be read")).ok()?;
+        let active = entries.into_iter().filter(|entry| entry.state.is_active());
         let versions: Vec<Version> = active.map(|entry| (entry.job, entry.definition)).collect();
         let mut wanted = BTreeMap::new();
         for version in versions {
@@ -96,7 +102,7 @@ impl Server {
                 Ok(_) | Err(_) => {}
             }
         }
-        wanted
+        Some(wanted)
     }
 
     fn begin_stage(&self, prepared: Arc<Prepared>, definition: String) -> Option<Running> {
