@@ -30,7 +30,7 @@ use crate::catalogue::{Context, Port, Step, Traffic, build};
 use crate::comparison::Comparison;
 use crate::dataflow::{Spans, hold, is_published, observe, publish, publish_rejected, read, source_of, spans, watch};
 #[cfg(feature = "vision")]
-use crate::perceive::{Networks, Perceive, parts, refused};
+use crate::perceive::{Networks, Parts, Perceive, parts, refused};
 
 /// Knows what traffic definitions mean, on a map and with a memory of so long.
 pub struct TrafficHost {
@@ -44,79 +44,75 @@ pub struct TrafficHost {
 
 impl Host for TrafficHost {
     fn prepare(&self, file: &str, text: &str) -> Result<Prepared, Problems> {
-        match Comparison::read(text) {
-            Some(comparison) => comparison.prepare(self),
-            #[cfg(feature = "vision")]
-            None if let Some(perceiving) = self.perceiving(file, text) => perceiving,
-            None => self.parts(file, text).map(Shared::prepared),
+        if let Some(comparison) = Comparison::read(text) {
+            return comparison.prepare(self);
         }
+        let plan = Plan::read(&Traffic, file, text)?;
+        #[cfg(feature = "vision")]
+        if let Some(parts) = parts(&plan).map_err(|message| refusal(file, message, None))? {
+            return self.perceiving(file, &plan, parts);
+        }
+        self.shared(file, plan).map(Shared::prepared)
     }
 }
 
 impl TrafficHost {
-    /// A definition that perceives, as a stage; `None` if it is another, or none.
+    /// A definition that perceives, as a stage.
     #[cfg(feature = "vision")]
-    fn perceiving(&self, file: &str, text: &str) -> Option<Result<Prepared, Problems>> {
-        let plan = Plan::read(&Traffic, file, text).ok()?;
-        let refuse = |message: String, hint: Option<&str>| {
-            let mut problems = Problems::of(file);
-            problems.error(Position::default(), message, hint.map(str::to_owned));
-            problems
-        };
-        let (source, parameters, output) = match parts(&plan) {
-            Ok(parts) => parts?,
-            Err(message) => return Some(Err(refuse(message.to_owned(), None))),
-        };
+    fn perceiving(&self, file: &str, plan: &Plan<Step>, (source, parameters, output): Parts<'_>) -> Result<Prepared, Problems> {
         let Some(folder) = &self.weights else {
             let hint = "start it with --weights DIR; the definition names files in it";
-            return Some(Err(refuse("no folder with weights of networks is known to the server".to_owned(), Some(hint))));
+            return Err(refusal(file, "no folder with weights of networks is known to the server", Some(hint)));
         };
         let networks = Networks::read_within(parameters, folder).and_then(|networks| networks.sight().map(|_| networks));
-        let networks = match networks {
-            Ok(networks) => networks,
-            Err(error) => {
-                let hint = "on a server, weights lie in the folder given as --weights, and are named from there";
-                return Some(Err(refuse(error.to_string(), Some(hint))));
-            }
-        };
+        let networks = networks.map_err(|error| {
+            let hint = "on a server, weights lie in the folder given as --weights, and are named from there";
+            refusal(file, &error.to_string(), Some(hint))
+        })?;
         let (parameters, topic) = (parameters.clone(), output.topic.clone());
         let open = move |threads: usize| {
             let sights = (0..threads).map(|_| networks.sight()).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
             let stage = Perceive::start(&parameters, sights, &topic).map_err(|error| error.to_string())?;
             Ok(Box::new(stage) as Box<dyn Stage>)
         };
-        Some(Ok(Prepared {
+        Ok(Prepared {
             job: plan.job.clone(),
             definition: plan.hash.clone(),
             sources: BTreeMap::from([(source.topic.clone(), false)]),
             outputs: plan.written(),
             memory_ms: 0,
-            plan: explain(&plan),
+            plan: explain(plan),
             work: Work::Stage(StageProgram { topic: source.topic.clone(), open: Box::new(open), refused }),
-        }))
+        })
     }
 
     /// A definition in parts.
     pub(crate) fn parts(&self, file: &str, text: &str) -> Result<Shared, Problems> {
-        let mut plan = Plan::read(&Traffic, file, text)?;
+        self.shared(file, Plan::read(&Traffic, file, text)?)
+    }
+
+    fn shared(&self, file: &str, mut plan: Plan<Step>) -> Result<Shared, Problems> {
         if plan.steps.iter().any(|step| step.entry == "perceive") {
-            let mut problems = Problems::of(file);
             let hint = "what it sees is in its topic: compare jobs that read that";
-            problems.error(Position::default(), "what perceives cannot be compared, and not without its networks", Some(hint.to_owned()));
-            return Err(problems);
+            return Err(refusal(file, "what perceives cannot be compared, and not without its networks", Some(hint)));
         }
         let inline = plan.resources.iter().find(|field| field.key == "city").map(|field| field.value.to_json());
         let inline = inline.and_then(|value| serde_json::from_value::<City>(value).ok()).map(Arc::new);
         let Some(city) = inline.or_else(|| self.city.clone()) else {
-            let mut problems = Problems::of(file);
             let hint = "write the map's content under `city:`, or start the server with --city";
-            problems.error(Position::default(), "no city is known to the server", Some(hint.to_owned()));
-            return Err(problems);
+            return Err(refusal(file, "no city is known to the server", Some(hint)));
         };
         // On a server a source goes by its topic.
         plan.sources.iter_mut().for_each(|source| source.name.clone_from(&source.topic));
         Ok(Shared::of(plan, city, self.remember_ms))
     }
+}
+
+/// Why a definition is not taken that is right in itself.
+fn refusal(file: &str, message: &str, hint: Option<&str>) -> Problems {
+    let mut problems = Problems::of(file);
+    problems.error(Position::default(), message, hint.map(str::to_owned));
+    problems
 }
 
 /// What tells a map from another, or from none.

@@ -10,7 +10,7 @@
 //! restart repeats that too and the outputs go on as if nothing had happened. What a job that begins is told of the past is
 //! what the parts it shares remember; rows that were final by then it keeps to itself unless told otherwise.
 //!
-//! A job that is a stage ([`StageProgram`]) has a progress record of its own and runs beside them (`stages`).
+//! A job that is a stage ([`StageProgram`](crate::stage::StageProgram)) has a progress record of its own and runs beside them (`stages`).
 //!
 //! When a worker panics, all stop; the jobs that use the part it came from have failed, and the others go on from the
 //! progress record.
@@ -21,6 +21,7 @@ mod differences;
 mod door;
 mod error;
 mod forecast;
+mod host;
 mod http;
 mod memory;
 mod metrics;
@@ -43,69 +44,18 @@ pub use self::door::{Door, DoorError, Extension, Pace, Pass, Tls, TlsError, Told
 pub use self::error::ServerError;
 use self::error::conflict;
 use self::forecast::Forecast;
+pub use self::host::{Host, Prepared, Work};
 pub use self::http::{Bound, failure, listen};
 pub use self::stages::StageFigures;
 use self::stages::Stirred;
 pub use self::state::State;
 pub(crate) use self::supervise::Idle;
-use crate::definition::Problems;
-use crate::flow::{Part, Program};
 use crate::gauges::{Figures, Gauges};
 use crate::plan::REJECTED;
 use crate::pump::roster::{Beginning, Command, NewPartition};
 use crate::settings::Settings;
-use crate::stage::StageProgram;
 use crate::time::wall_ms;
 use crate::transport::{Transport, TransportError};
-
-/// Who knows what definitions mean.
-pub trait Host: Send + Sync + 'static {
-    /// Plans a definition; `file` is its name for messages.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    fn prepare(&self, file: &str, text: &str) -> Result<Prepared, Problems>;
-}
-
-/// A definition that can run.
-pub struct Prepared {
-    /// The job's name.
-    pub job: String,
-    /// Hash of everything that bears on its results.
-    pub definition: String,
-    /// What it does.
-    pub work: Work,
-    /// The topics it reads, and whether each is a table, read whole.
-    pub sources: BTreeMap<String, bool>,
-    /// The topics it writes.
-    pub outputs: Vec<String>,
-    /// How far back its results rest on evidence, milliseconds.
-    pub memory_ms: u64,
-    /// The plan, for people.
-    pub plan: serde_json::Value,
-}
-
-/// What a job does.
-pub enum Work {
-    /// A dataflow on the workers, in parts that it shares with other jobs.
-    Parts(Arc<dyn Program>),
-    /// Work on threads of its own, whose results end in a topic.
-    Stage(StageProgram),
-}
-
-impl Prepared {
-    /// Its parts; a stage has none.
-    fn parts(&self) -> &[Part] {
-        match &self.work {
-            Work::Parts(program) => program.parts(),
-            Work::Stage(_) => &[],
-        }
-    }
-
-    fn is_stage(&self) -> bool {
-        matches!(self.work, Work::Stage(_))
-    }
-}
 
 /// How a server runs.
 #[derive(Clone)]
@@ -267,20 +217,6 @@ impl Server {
         }
         let found = prepared.sources.keys().try_for_each(|topic| self.config.source.partitions(topic).map(drop));
         found.map(|()| Vec::new())
-    }
-
-    /// What a server cannot do for a stage.
-    fn check_stage(&self, prepared: &Prepared, submission: Submission) -> Result<(), ServerError> {
-        if prepared.job == self.config.name {
-            let message =
-                format!("the server itself is called {:?}, and a job of this kind keeps its progress under its own name", prepared.job);
-            return Err(conflict(message, "give the job another name"));
-        }
-        if submission.memory_most.is_some() {
-            let message = format!("what job {:?} holds is not counted, for it does not run on the workers", prepared.job);
-            return Err(conflict(message, "submit it without a bound"));
-        }
-        Ok(())
     }
 
     /// Every output has one job that writes it, or is to when it is resumed.

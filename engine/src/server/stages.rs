@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Config, Prepared, Server, State, Work};
+use super::error::conflict;
+use super::{Config, Prepared, Server, ServerError, State, Submission, Work};
 use crate::pump::roster::Version;
 use crate::run::{Binding, Report, RunError};
 use crate::settings::OnDataLoss;
@@ -59,6 +60,20 @@ struct Running {
 }
 
 impl Server {
+    /// What a server cannot do for a stage.
+    pub(super) fn check_stage(&self, prepared: &Prepared, submission: Submission) -> Result<(), ServerError> {
+        if prepared.job == self.config.name {
+            let message =
+                format!("the server itself is called {:?}, and a job of this kind keeps its progress under its own name", prepared.job);
+            return Err(conflict(message, "give the job another name"));
+        }
+        if submission.memory_most.is_some() {
+            let message = format!("what job {:?} holds is not counted, for it does not run on the workers", prepared.job);
+            return Err(conflict(message, "submit it without a bound"));
+        }
+        Ok(())
+    }
+
     /// Runs the stages that are to run until `over`; what they have in work then is done and committed first.
     pub(super) fn run_stages(&self, over: &AtomicBool) {
         let mut running = BTreeMap::<String, Running>::new();

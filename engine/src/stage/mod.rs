@@ -333,9 +333,8 @@ impl StageWork<'_> {
         }
         let clock = partitions.iter().map(|partition| partition.arrival_ms).fold(self.last.clock, u64::max);
         let (version, job, definition) = (Progress::VERSION, self.run.name.clone(), self.run.definition.clone());
-        let (epoch, frontier, rests_on_ms) = (self.last.epoch + 1, clock, clock);
-        let progress = Progress { version, job, definition, epoch, frontier, clock, partitions, rests_on_ms, ..Progress::default() };
-        let progress = Progress { lost: self.lost.clone(), ..progress };
+        let (epoch, frontier, rests_on_ms, lost) = (self.last.epoch + 1, clock, clock, self.lost.clone());
+        let progress = Progress { version, job, definition, epoch, frontier, clock, partitions, rests_on_ms, lost, ..Progress::default() };
         let mut pause = Duration::from_millis(100);
         while let Err(error) = self.writer.commit(&rows, &progress) {
             if !error.retry || self.run.stop.load(Ordering::Relaxed) {
