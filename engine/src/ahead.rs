@@ -7,18 +7,26 @@
 //!
 //! A slice is decoded once, by whoever comes to it first. Of a worker that waits for work nothing is kept back: the decoder leaves it
 //! what has come, so nothing is later for it where little comes. Several workers share the decoding, and need no help.
+//!
+//! The decoder is never more than [`LEAD`] epochs ahead: what it has decoded is larger than what was read, and waits in memory.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::unbounded;
 
 use crate::epoch::{Epoch, Order, Slice};
 use crate::worker::Outlet;
+
+/// How many epochs the decoder may be ahead of the worker.
+const LEAD: usize = 3;
+/// How long it waits before it looks whether the worker has come nearer.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// Decodes the records of a source.
 pub(crate) trait Decode: Send + Sync {
@@ -31,6 +39,8 @@ pub(crate) trait Decode: Send + Sync {
 pub(crate) struct Ahead {
     /// Whether the worker waits for work.
     idle: AtomicBool,
+    /// How many epochs the worker has taken.
+    taken: AtomicUsize,
     /// By source.
     decoders: Mutex<BTreeMap<usize, Weak<dyn Decode>>>,
 }
@@ -46,9 +56,20 @@ impl Ahead {
         free
     }
 
-    /// Says whether the worker waits for work.
-    pub(crate) fn wait(&self, idle: bool) {
-        self.idle.store(idle, Ordering::Relaxed);
+    /// Says that the worker waits for work.
+    pub(crate) fn wait(&self) {
+        self.idle.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that the worker has taken one epoch more.
+    pub(crate) fn take(&self) {
+        self.idle.store(false, Ordering::Relaxed);
+        self.taken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that the worker is gone: nobody takes what would be decoded.
+    pub(crate) fn leave(&self) {
+        self.idle.store(true, Ordering::Relaxed);
     }
 
     /// Starts the decoder; it ends when it is told to, as a worker does.
@@ -56,9 +77,14 @@ impl Ahead {
         let (sender, orders) = unbounded();
         let ahead = Arc::clone(self);
         let work = move || {
+            let mut before = 0;
             for order in orders {
                 match order {
-                    Order::Take(epoch) => ahead.decode(&epoch),
+                    Order::Take(epoch) => {
+                        ahead.stay_near(before);
+                        ahead.decode(&epoch);
+                        before += 1;
+                    }
                     Order::Begin(_) | Order::End(_) => {}
                     Order::Finish | Order::Stop => return,
                 }
@@ -66,6 +92,13 @@ impl Ahead {
         };
         let thread = thread::Builder::new().name("decoder".to_owned()).spawn(work)?;
         Ok(((sender, thread.thread().clone()), thread))
+    }
+
+    /// Waits until the worker is near enough to the epoch before which so many came, or wants no help.
+    fn stay_near(&self, before: usize) {
+        while before > self.taken.load(Ordering::Relaxed) + LEAD && !self.idle.load(Ordering::Relaxed) {
+            thread::sleep(PAUSE);
+        }
     }
 
     fn decode(&self, epoch: &Epoch) {

@@ -114,12 +114,12 @@ impl Desk {
                 if self.flow() {
                     Turn::Done
                 } else {
-                    self.ahead.iter().for_each(|ahead| ahead.wait(true));
+                    self.ahead.iter().for_each(|ahead| ahead.wait());
                     Turn::Idle
                 }
             }
             Ok(Order::Take(epoch)) => {
-                self.ahead.iter().for_each(|ahead| ahead.wait(false));
+                self.ahead.iter().for_each(|ahead| ahead.take());
                 self.take(epoch);
                 Turn::Done
             }

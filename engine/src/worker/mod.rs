@@ -90,7 +90,9 @@ pub(crate) struct Charge {
 /// Runs one worker until the input ends or the job stops. If it panics the committer is told, so that nobody waits for ever.
 pub(crate) fn run(worker: &mut Worker, charge: &Charge, orders: &Receiver<Order>, complete: &Sender<Complete>) {
     let mut desk = Desk::new(charge, worker, complete.clone());
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| desk.work(worker, charge, orders))) {
+    let end = catch_unwind(AssertUnwindSafe(|| desk.work(worker, charge, orders)));
+    charge.ahead.iter().for_each(|ahead| ahead.leave());
+    if let Err(panic) = end {
         charge.broken.store(true, Ordering::Relaxed);
         let _ = complete.send(Complete::Failed(desk.failure(&*panic)));
         // What is broken is not put in order: its parts are left as they are.
