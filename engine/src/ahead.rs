@@ -37,7 +37,7 @@ pub(crate) trait Decode: Send + Sync {
 /// What worker and decoder know of each other.
 #[derive(Default)]
 pub(crate) struct Ahead {
-    /// Whether the worker waits for work.
+    /// Whether the worker waits for work, or is gone.
     idle: AtomicBool,
     /// How many epochs the worker has taken.
     taken: AtomicUsize,
@@ -56,7 +56,7 @@ impl Ahead {
         free
     }
 
-    /// Says that the worker waits for work.
+    /// Says that the worker wants no help: it waits for work, or is gone.
     pub(crate) fn wait(&self) {
         self.idle.store(true, Ordering::Relaxed);
     }
@@ -65,11 +65,6 @@ impl Ahead {
     pub(crate) fn take(&self) {
         self.idle.store(false, Ordering::Relaxed);
         self.taken.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Says that the worker is gone: nobody takes what would be decoded.
-    pub(crate) fn leave(&self) {
-        self.idle.store(true, Ordering::Relaxed);
     }
 
     /// Starts the decoder; it ends when it is told to, as a worker does.

@@ -91,7 +91,7 @@ pub(crate) struct Charge {
 pub(crate) fn run(worker: &mut Worker, charge: &Charge, orders: &Receiver<Order>, complete: &Sender<Complete>) {
     let mut desk = Desk::new(charge, worker, complete.clone());
     let end = catch_unwind(AssertUnwindSafe(|| desk.work(worker, charge, orders)));
-    charge.ahead.iter().for_each(|ahead| ahead.leave());
+    charge.ahead.iter().for_each(|ahead| ahead.wait());
     if let Err(panic) = end {
         charge.broken.store(true, Ordering::Relaxed);
         let _ = complete.send(Complete::Failed(desk.failure(&*panic)));

@@ -55,7 +55,10 @@ fn a_server_that_is_killed_while_it_perceives_says_of_each_frame_what_there_is_t
     assert!(told.contains("it writes observations"), "{told}");
     let ask = |server: &Running, command: &str| text(&giaolo(folder.path(), &[command, "--server", &server.address]));
     // In its first life it surely looks at something; what is left for the last is chance.
-    until("the stage", || ask(&server, "status").contains("stage perceive") && ask(&server, "status").contains("of c"));
+    until("the stage", || {
+        let status = ask(&server, "status");
+        status.contains("stage perceive") && status.contains("of c1")
+    });
     for part in 1..4 {
         until(&format!("part {part}"), || seen() >= part * expected.values().map(Vec::len).sum::<usize>() / 5);
         drop(server);
