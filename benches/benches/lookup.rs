@@ -83,7 +83,7 @@ fn ask(folder: &Path, place: &view::Place, journeys: u64, questions: u64) {
         catalogue: state,
         stop: Arc::new(AtomicBool::new(false)),
     };
-    let server = Server::open(config, Arc::new(TrafficHost { city: None, remember_ms: 0, weights: None })).expect("a server");
+    let server = Server::open(config, Arc::new(TrafficHost { city: None, remember_ms: 0, ..TrafficHost::default() })).expect("a server");
     let pace = Pace { per_second: 1_000_000, burst: 1_000_000 };
     let door = Door { more: Some(routes), pace, ..Door::at("127.0.0.1:0".parse().expect("an address"), &POLICY) };
     let bound = listen(server, door).expect("a door");

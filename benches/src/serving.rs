@@ -89,8 +89,9 @@ fn open<T: TopicStore + 'static>(load: &Load, place: &Place<T>, workers: usize) 
         catalogue: place.folder.join("jobs.db"),
         stop: Arc::clone(&stop),
     };
-    let server = Server::open(config, Arc::new(TrafficHost { city: Some(Arc::new(city)), remember_ms: 3_600_000, weights: None }))
-        .expect("a server");
+    let server =
+        Server::open(config, Arc::new(TrafficHost { city: Some(Arc::new(city)), remember_ms: 3_600_000, ..TrafficHost::default() }))
+            .expect("a server");
     (server, stop)
 }
 

@@ -22,6 +22,8 @@ use engine::{Flow, Limits, Part, Program, Shelf};
 use operators::Arrived;
 use operators::city::{Bond, Itinerary};
 use operators::effectiveness::{Fact, Passage, REMEMBERED_MOST};
+#[cfg(feature = "vision")]
+use operators::vision::Processor;
 use schemas::{
     Acknowledgement, Alert, Assignment, City, Duration, Effectiveness, HotlistEntry, Id, Observation, Patrol, Rejected, Sighting, Signal,
 };
@@ -33,6 +35,7 @@ use crate::dataflow::{Spans, hold, is_published, observe, publish, publish_rejec
 use crate::perceive::{Networks, Parts, Perceive, parts, refused};
 
 /// Knows what traffic definitions mean, on a map and with a memory of so long.
+#[derive(Default)]
 pub struct TrafficHost {
     /// The map, for definitions that do not hold one themselves.
     pub city: Option<Arc<City>>,
@@ -40,6 +43,9 @@ pub struct TrafficHost {
     pub remember_ms: u64,
     /// Where the weights of networks lie that definitions name; without it no job that perceives is run.
     pub weights: Option<PathBuf>,
+    /// What detectors run on.
+    #[cfg(feature = "vision")]
+    pub device: Processor,
 }
 
 impl Host for TrafficHost {
@@ -64,8 +70,8 @@ impl TrafficHost {
             let hint = "start it with --weights DIR; the definition names files in it";
             return Err(refusal(file, "no folder with weights of networks is known to the server", Some(hint)));
         };
-        let networks = Networks::read_within(parameters, folder).and_then(|networks| networks.sight().map(|_| networks));
-        let networks = networks.map_err(|error| {
+        let networks = Networks::read_within(parameters, folder).and_then(|networks| networks.on(self.device));
+        let networks = networks.and_then(|networks| networks.sight().map(|_| networks)).map_err(|error| {
             let hint = "on a server, weights lie in the folder given as --weights, and are named from there";
             refusal(file, &error.to_string(), Some(hint))
         })?;

@@ -81,7 +81,8 @@ fn serve(definitions: [&str; 2], recording: &Recording, memory: &MemoryTransport
         catalogue: folder.join("jobs.db"),
         stop: Arc::clone(&stop),
     };
-    let server = Server::open(config, Arc::new(TrafficHost { city: Some(Arc::new(city)), remember_ms: 60_000, weights: None })).unwrap();
+    let server =
+        Server::open(config, Arc::new(TrafficHost { city: Some(Arc::new(city)), remember_ms: 60_000, ..TrafficHost::default() })).unwrap();
     for definition in definitions {
         server.submit("test.yaml", definition, Submission::default()).unwrap();
     }

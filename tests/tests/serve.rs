@@ -62,7 +62,7 @@ impl Serving {
             catalogue: folder.join("jobs.db"),
             stop: Arc::clone(&stop),
         };
-        let host = TrafficHost { city: Some(Arc::new(city)), remember_ms: 3_600_000, weights: None };
+        let host = TrafficHost { city: Some(Arc::new(city)), remember_ms: 3_600_000, ..TrafficHost::default() };
         let server = Server::open(config, Arc::new(host)).unwrap();
         let running = server.clone();
         Self { server, stop, thread: std::thread::spawn(move || running.run()) }

@@ -67,6 +67,8 @@ impl Demo {
             store: store(),
             city: None,
             workers: 1,
+            #[cfg(feature = "vision")]
+            device: operators::vision::Processor::Cpu,
             processes: Processes::default(),
             on_loss: OnLoss::default(),
             bounded: true,

@@ -72,7 +72,8 @@ pub(super) fn run(film: &Path, perceive: &str, local: &Path) -> anyhow::Result<O
 
 fn job(job: &str, store: Store, output: Option<PathBuf>, city: Option<PathBuf>, workers: u16) -> Run {
     let (job, processes) = (job.to_owned(), Processes::default());
-    Run { job, input: None, output, store, city, workers, processes, on_loss: OnLoss::default(), bounded: true, json: false }
+    let device = operators::vision::Processor::Cpu;
+    Run { job, input: None, output, store, city, workers, device, processes, on_loss: OnLoss::default(), bounded: true, json: false }
 }
 
 /// Whose pictures are cut out, and to where.

@@ -10,10 +10,11 @@ use engine::stage::StageRun;
 use engine::transport::Transport;
 use engine::{Binding, Settings};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use operators::vision::PerceiveParameters;
 
 use super::{Outcome, job, say};
 use crate::catalogue::Step;
-use crate::perceive::{Figures, Networks, Perceive, parts, refused};
+use crate::perceive::{Figures, Networks, Perceive, WeightsError, parts, refused};
 
 /// How often a program is told.
 const EVERY: Duration = Duration::from_secs(1);
@@ -26,7 +27,7 @@ pub(super) fn perceives(plan: &Plan<Step>) -> anyhow::Result<bool> {
 /// Runs it. What it says goes to a sink, which may be a folder.
 pub(super) fn run(
     plan: Plan<Step>,
-    directory: Option<&Path>,
+    networks: impl FnOnce(&PerceiveParameters) -> Result<Networks, WeightsError>,
     source: Arc<dyn Transport>,
     (sink, folder): (Arc<dyn Transport>, Option<&Path>),
     settings: Settings,
@@ -34,7 +35,7 @@ pub(super) fn run(
     whereabouts: &str,
 ) -> anyhow::Result<Outcome> {
     let Some((read, parameters, output)) = parts(&plan).map_err(Error::msg)? else { bail!("there is nothing to perceive") };
-    let networks = Networks::read(parameters, directory.unwrap_or(Path::new(".")))?;
+    let networks = networks(parameters)?;
     let sights = (0..settings.workers).map(|_| networks.sight()).collect::<Result<_, _>>()?;
     let mut stage = Perceive::start(parameters, sights, &output.topic).context("no thread can be started")?;
     let figures = stage.figures();

@@ -11,6 +11,8 @@ use engine::plan::Plan;
 use engine::transport::Transport;
 use engine::transport::file::FileTransport;
 use engine::{Binding, Report, Settings};
+#[cfg(feature = "vision")]
+use operators::vision::Processor;
 use schemas::{City, Duration};
 
 use super::loss::OnLoss;
@@ -21,6 +23,8 @@ use super::{Outcome, job};
 use crate::catalogue::{ACKNOWLEDGEMENTS, ANSWERS, Context, REVIEWS, Step};
 use crate::dataflow::Dataflow;
 use crate::lookup::make_topic;
+#[cfg(feature = "vision")]
+use crate::perceive::Networks;
 use crate::shared::identity;
 
 /// The fields of a recording's lines that tell when they arrived, the best first.
@@ -56,6 +60,10 @@ pub(super) struct Run {
     /// Threads that share the work, in each process
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) workers: u16,
+    /// What detectors run on: cpu, cuda, or cuda:1 for the second GPU, in a program that was built with the feature cuda
+    #[cfg(feature = "vision")]
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(super) device: Processor,
     #[command(flatten)]
     pub(super) processes: Processes,
     #[command(flatten)]
@@ -95,9 +103,10 @@ impl Run {
         };
         #[cfg(feature = "vision")]
         if super::perceive::perceives(&plan)? {
-            let settings = self.settings(&plan);
-            let sink = (sink, self.output.as_deref());
-            return super::perceive::run(plan, text.directory.as_deref(), source, sink, settings, self.json, self.whereabouts().as_str());
+            let (settings, sink) = (self.settings(&plan), (sink, self.output.as_deref()));
+            let networks =
+                |parameters: &_| Networks::read(parameters, text.directory.as_deref().unwrap_or(Path::new(".")))?.on(self.device);
+            return super::perceive::run(plan, networks, source, sink, settings, self.json, self.whereabouts().as_str());
         }
         let city = self.city(&plan, text.directory.as_deref())?;
         let settings = Settings { cluster, ..self.settings(&plan) };

@@ -11,6 +11,8 @@ use engine::Settings;
 use engine::cluster::Follower;
 use engine::server::{Config, Door, Pace, Server, Tls, listen};
 use engine::view::Place;
+#[cfg(feature = "vision")]
+use operators::vision::Processor;
 
 use super::loss::OnLoss;
 use super::processes::Processes;
@@ -50,6 +52,10 @@ pub(super) struct Serve {
     /// The folder with the weights of networks that jobs name which perceive; without it none is taken
     #[arg(long, value_name = "DIR")]
     weights: Option<PathBuf>,
+    /// What detectors run on: cpu, cuda, or cuda:1 for the second GPU, in a program that was built with the feature cuda
+    #[cfg(feature = "vision")]
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: Processor,
     /// Where to listen; beyond this machine only with a certificate and with access control
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     listen: SocketAddr,
@@ -109,7 +115,13 @@ impl Serve {
         let definition = format!("server {}", identity(city.as_deref()));
         let on_data_loss = self.on_loss.get();
         let settings = Settings { workers: usize::from(self.workers), cluster, on_data_loss, ..Settings::default() };
-        let host = TrafficHost { city: city.clone(), remember_ms: self.remember * 60_000, weights: self.weights.clone() };
+        let host = TrafficHost {
+            city: city.clone(),
+            remember_ms: self.remember * 60_000,
+            weights: self.weights.clone(),
+            #[cfg(feature = "vision")]
+            device: self.device,
+        };
         if settings.cluster.as_ref().is_some_and(|cluster| !cluster.leads()) {
             let (host, stop) = (Arc::new(host), job::stop_on_signals()?);
             Follower::of_server(self.name.clone(), definition, host, settings, stop).run().map_err(job::explain_failure)?;

@@ -4,7 +4,9 @@ use std::path::{Component, Path, PathBuf};
 
 use operators::vision::candle::{FastestDet, VehicleDetector, VietnamesePlateFinder, VietnamesePlateReader};
 use operators::vision::onnx::OnnxParameters;
-use operators::vision::{DetectParameters, Detector, DetectorModel, PerceiveParameters, PlateParameters, Plates, Sight, VisionError};
+use operators::vision::{
+    DetectParameters, Detector, DetectorModel, Device, PerceiveParameters, PlateParameters, Plates, Processor, Sight, VisionError,
+};
 
 /// The most bytes of a file of weights.
 const MOST: u64 = 1 << 30;
@@ -12,6 +14,7 @@ const MOST: u64 = 1 << 30;
 /// The files of weights that a definition names.
 pub struct Networks {
     parameters: PerceiveParameters,
+    device: Device,
     detector: File,
     /// The finder's and the reader's, where plates are read.
     plates: Option<[File; 2]>,
@@ -42,6 +45,9 @@ pub enum WeightsError {
         /// What is wrong with them.
         error: VisionError,
     },
+    /// What they are to run on cannot be used.
+    #[error("{0}")]
+    Device(VisionError),
     /// They are named by a path that leaves the folder.
     #[error("{0:?} is not in the folder of weights")]
     Outside(String),
@@ -55,7 +61,20 @@ impl Networks {
     pub fn read(parameters: &PerceiveParameters, directory: &Path) -> Result<Self, WeightsError> {
         let file = |name: &str| File::read(directory.join(name));
         let plates = parameters.plates.as_ref().map(|of| Ok([file(&of.finder)?, file(&of.reader)?])).transpose()?;
-        Ok(Self { parameters: parameters.clone(), detector: file(parameters.detector.weights())?, plates })
+        Ok(Self { parameters: parameters.clone(), device: Device::Cpu, detector: file(parameters.detector.weights())?, plates })
+    }
+
+    /// The same, with a detector that runs elsewhere than on the CPU, if it can. What finds and reads plates stays on the CPU.
+    ///
+    /// # Errors
+    /// It cannot, or there is no such device.
+    pub fn on(self, processor: Processor) -> Result<Self, WeightsError> {
+        let moves = matches!(self.parameters.detector, DetectorModel::FastestDet(_));
+        if processor != Processor::Cpu && !moves {
+            let hint = "fastest_det runs on a GPU; this detector runs with --device cpu";
+            return Err(WeightsError::Device(VisionError(format!("the detector cannot run on {processor} (hint: {hint})"))));
+        }
+        Ok(Self { device: processor.open().map_err(WeightsError::Device)?, ..self })
     }
 
     /// As [`read`](Self::read), for a definition that somebody else sent: its files are in this folder and nowhere else.
@@ -76,7 +95,7 @@ impl Networks {
     /// # Errors
     /// The files are not those of these networks.
     pub fn sight(&self) -> Result<Sight, WeightsError> {
-        let detector = detector(&self.detector.bytes, &self.parameters).map_err(|error| self.detector.unusable(error))?;
+        let detector = detector(&self.detector.bytes, &self.parameters, &self.device).map_err(|error| self.detector.unusable(error))?;
         let sight = Sight::new(self.parameters.clone(), detector);
         let (Some(of), Some([finder, reader])) = (&self.parameters.plates, &self.plates) else { return Ok(sight) };
         let plates = plates(&finder.bytes, &reader.bytes, of);
@@ -114,14 +133,15 @@ pub fn plates(finder: &[u8], reader: &[u8], of: &PlateParameters) -> Result<Plat
     Ok(Plates::new(of.clone(), Box::new(finder), Box::new(reader)))
 }
 
-/// The detector that a job asks for, with its weights; it gives out what is as sure as the job asks for.
+/// The detector that a job asks for, with its weights, on a device if it can run there; it gives out what is as sure as the job asks
+/// for.
 ///
 /// # Errors
 /// They are not those of this network.
-pub fn detector(weights: &[u8], of: &PerceiveParameters) -> Result<Box<dyn Detector>, VisionError> {
+pub fn detector(weights: &[u8], of: &PerceiveParameters, device: &Device) -> Result<Box<dyn Detector>, VisionError> {
     let parameters = DetectParameters { confidence_permille: of.confidence, ..DetectParameters::default() };
     Ok(match &of.detector {
-        DetectorModel::FastestDet(_) => Box::new(FastestDet::load(weights, parameters)?),
+        DetectorModel::FastestDet(_) => Box::new(FastestDet::load_on(device, weights, parameters)?),
         DetectorModel::DrawnVehicles(_) => Box::new(VehicleDetector::load(weights, parameters)?),
         DetectorModel::Onnx(described) => onnx(weights, described, of.confidence)?,
     })

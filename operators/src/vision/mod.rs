@@ -22,6 +22,7 @@ mod perceive;
 mod picture;
 mod plates;
 mod prefix_search;
+mod processor;
 mod read_plates;
 mod region;
 mod resize;
@@ -30,6 +31,7 @@ pub mod weights;
 mod window;
 
 pub use best_path::{ReadText, best_path};
+pub use candle_core::Device;
 pub use decode::{DecodeFault, DecodeLimits, Decoded, Decoder};
 pub use detect::DetectParameters;
 pub use ffmpeg::Image;
@@ -38,6 +40,7 @@ pub use mark::Colour;
 pub use perceive::{DetectorModel, Outcome, PerceiveParameters, Perceived, Sight, Take, Task, Watched, WeightsFile};
 pub use picture::Picture;
 pub use plates::{PlateParameters, Plates};
+pub use processor::Processor;
 use schemas::{Class, PixelBox, Plate};
 pub use window::Window;
 

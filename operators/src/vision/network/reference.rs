@@ -76,17 +76,41 @@ fn tensors(filter: &Filter, device: &Device) -> Result<[Tensor; 2]> {
 
 /// candle's convolutions move as far down as across and have one padding; where ours do not, it is padded before, and thinned out after.
 fn convolution(of: &Tensor, (weights, bias): (&Tensor, &Tensor), filter: &Filter, window: Window) -> Result<Tensor> {
-    let groups = if filter.depthwise() { filter.channels() } else { 1 };
+    let of = padded(of, window.padding, Tensor::pad_with_zeros)?;
     let [down, across] = window.stride;
-    let stride = if down == across { down } else { 1 };
-    let sums = padded(of, window.padding, Tensor::pad_with_zeros)?.conv2d(weights, 0, stride, 1, groups)?.broadcast_add(bias)?;
-    if down == across { Ok(sums) } else { every(&every(&sums, 2, down)?, 3, across)?.contiguous() }
+    let sums = if filter.depthwise() {
+        tap_by_tap(&of, weights, filter.size(), window.stride)?
+    } else if down == across {
+        of.conv2d(weights, 0, down, 1, 1)?
+    } else {
+        thinned(&of.conv2d(weights, 0, 1, 1, 1)?, window.stride)?.contiguous()?
+    };
+    sums.broadcast_add(bias)
 }
 
-/// Every so manieth row or column.
+/// A depthwise convolution as a sum over its window: candle's own goes through the channels one by one, which a GPU bears badly.
+fn tap_by_tap(of: &Tensor, weights: &Tensor, [rows, columns]: [usize; 2], stride: [usize; 2]) -> Result<Tensor> {
+    let (_, channels, height, width) = of.dims4()?;
+    let taps = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+    let terms = taps.map(|(row, column)| {
+        let seen = of.narrow(2, row, height - rows + 1)?.narrow(3, column, width - columns + 1)?;
+        let weight = weights.narrow(2, row, 1)?.narrow(3, column, 1)?.reshape((1, channels, 1, 1))?;
+        thinned(&seen, stride)?.broadcast_mul(&weight)
+    });
+    terms.reduce(|sum, term| sum? + term?).unwrap_or_else(|| Err(candle_core::Error::msg("a window has taps")))
+}
+
+/// Every so manieth row, and every so manieth column.
+fn thinned(of: &Tensor, [down, across]: [usize; 2]) -> Result<Tensor> {
+    every(&every(of, 2, down)?, 3, across)
+}
+
 fn every(of: &Tensor, dimension: usize, step: usize) -> Result<Tensor> {
+    if step == 1 {
+        return Ok(of.clone());
+    }
     let kept: Vec<_> = (0..of.dim(dimension)? as u32).step_by(step).collect();
-    of.index_select(&Tensor::new(kept, of.device())?, dimension)
+    of.contiguous()?.index_select(&Tensor::new(kept, of.device())?, dimension)
 }
 
 fn padded(of: &Tensor, [rows, columns]: [usize; 2], pad: impl Fn(&Tensor, usize, usize, usize) -> Result<Tensor>) -> Result<Tensor> {
