@@ -12,9 +12,11 @@
 //! worker; nothing is exchanged between them.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{Hash, Hasher};
 use std::rc::{Rc, Weak};
 
 use differential_dataflow::ExchangeData;
+use rustc_hash::FxHasher;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::core::input::Handle;
@@ -59,8 +61,8 @@ pub(crate) struct Gauge {
 
 struct Stem<D> {
     keep: Keep<D>,
-    /// Complete moments; each row with the last moment at which it changed.
-    kept: Vec<Change<D>>,
+    /// Complete moments.
+    kept: Vec<Kept<D>>,
     /// How many were left when it was last tidied.
     tidied: usize,
     /// Moments that are not complete.
@@ -72,6 +74,31 @@ struct Stem<D> {
     branches: Vec<Weak<RefCell<Branch<D>>>>,
 }
 
+/// A row that is remembered, by a hash of it: rows may be large and lie elsewhere, and most differ in that already.
+struct Kept<D> {
+    print: u64,
+    row: D,
+    /// The last moment at which it changed.
+    last: u64,
+    sum: isize,
+}
+
+impl<D: Ord + Hash> Kept<D> {
+    fn of((row, last, sum): Change<D>) -> Self {
+        let mut hasher = FxHasher::default();
+        row.hash(&mut hasher);
+        Self { print: hasher.finish(), row, last, sum }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.print == other.print && self.row == other.row
+    }
+
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.print.cmp(&other.print).then_with(|| self.row.cmp(&other.row))
+    }
+}
+
 /// What has come by for one who joined, and not been taken yet.
 struct Branch<D> {
     changes: Vec<Change<D>>,
@@ -81,7 +108,7 @@ struct Branch<D> {
 /// Remembered rows are put in order when there are a quarter more than the last time, and at least this many.
 const TIDY_LEAST: usize = 1_024;
 
-impl<D: ExchangeData> Stem<D> {
+impl<D: ExchangeData + Hash> Stem<D> {
     fn take(&mut self, batch: &mut Vec<Change<D>>) {
         self.passed.set(self.passed.get() + batch.len() as u64);
         self.branches.retain(|branch| branch.strong_count() > 0);
@@ -111,29 +138,29 @@ impl<D: ExchangeData> Stem<D> {
         self.coming = coming;
         let complete: Vec<_> = complete;
         complete.first().into_iter().for_each(|(row, ..)| self.size.show(row));
-        self.kept.extend(complete);
+        self.kept.extend(complete.into_iter().map(Kept::of));
         if self.kept.len() >= TIDY_LEAST.max(self.tidied + self.tidied / 4) {
             self.tidy();
         }
-        let apart = size_of::<Change<D>>() - size_of::<D>();
+        let apart = size_of::<Kept<D>>() - size_of::<D>();
         self.held.set(Footprint::of(self.kept.len(), self.size.mean() + apart));
     }
 
     /// Brings the changes of each row together and forgets what is too old.
     fn tidy(&mut self) {
         // Most are in order from the last time: a sort that finds runs merges what is new into them.
-        self.kept.sort();
-        self.kept.dedup_by(|(row, time, diff), (before, last, sum)| {
-            let same = row == before;
+        self.kept.sort_by(Kept::cmp);
+        self.kept.dedup_by(|other, one| {
+            let same = other.is(one);
             if same {
-                (*last, *sum) = ((*last).max(*time), *sum + *diff);
+                (one.last, one.sum) = (one.last.max(other.last), one.sum + other.sum);
             }
             same
         });
-        self.kept.retain(|(_, _, sum)| *sum != 0);
+        self.kept.retain(|kept| kept.sum != 0);
         if let Keep::Span(at_ms, span_ms) = self.keep {
             let oldest_ms = self.until.get().saturating_sub(1).saturating_sub(span_ms);
-            self.kept.retain(|(row, last, _)| at_ms(row, *last) >= oldest_ms);
+            self.kept.retain(|kept| at_ms(&kept.row, kept.last) >= oldest_ms);
         }
         self.tidied = self.kept.len();
     }
@@ -141,14 +168,15 @@ impl<D: ExchangeData> Stem<D> {
     /// What is remembered, in order of the moments, and then what is not complete.
     fn remembered(&mut self) -> Vec<Change<D>> {
         self.tidy();
-        let mut changes: Vec<_> = self.kept.iter().chain(&self.coming).cloned().collect();
+        let kept = self.kept.iter().map(|kept| (kept.row.clone(), kept.last, kept.sum));
+        let mut changes: Vec<_> = kept.chain(self.coming.iter().cloned()).collect();
         changes.sort_by_key(|(_, time, _)| *time);
         changes
     }
 }
 
 /// Makes a collection joinable.
-pub(crate) fn tap<D: ExchangeData>(changes: Changes<'_, D>, name: &str, keep: Keep<D>) -> (Tap<D>, Gauge) {
+pub(crate) fn tap<D: ExchangeData + Hash>(changes: Changes<'_, D>, name: &str, keep: Keep<D>) -> (Tap<D>, Gauge) {
     let gauge = Gauge { until: Rc::default(), held: Rc::default(), passed: Rc::default() };
     let (until, held, passed) = (Rc::clone(&gauge.until), Rc::clone(&gauge.held), Rc::clone(&gauge.passed));
     let (kept, coming, size) = (Vec::new(), Vec::new(), RowSize::default());
@@ -183,7 +211,7 @@ pub(crate) struct Pipe<D: Clone + 'static> {
     until: u64,
 }
 
-impl<D: ExchangeData> Pipe<D> {
+impl<D: ExchangeData + Hash> Pipe<D> {
     /// Joins a tap; what it remembers comes first.
     pub(crate) fn join(tap: &Tap<D>, handle: Handle<u64, CapacityContainerBuilder<Vec<Change<D>>>>) -> Self {
         let mut stem = tap.0.borrow_mut();

@@ -6,6 +6,7 @@ mod record;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -275,14 +276,14 @@ impl<'scope> Flow<'scope> {
     }
 
     /// Lets dataflows that are built later [`join`](Self::join) a collection.
-    pub fn share<T: ExchangeData>(&mut self, name: &str, changes: Changes<'scope, T>, keep: Keep<T>) -> Tap<T> {
+    pub fn share<T: ExchangeData + Hash>(&mut self, name: &str, changes: Changes<'scope, T>, keep: Keep<T>) -> Tap<T> {
         let (tap, gauge) = tap(changes, name, keep);
         self.ends.gauges.push(gauge);
         tap
     }
 
     /// A collection of another dataflow: what is remembered of it, and what comes.
-    pub fn join<T: ExchangeData>(&mut self, tap: &Tap<T>) -> Changes<'scope, T> {
+    pub fn join<T: ExchangeData + Hash>(&mut self, tap: &Tap<T>) -> Changes<'scope, T> {
         let (handle, stream) = self.scope.new_input();
         self.ends.pipes.push(Box::new(Pipe::join(tap, handle)));
         stream.as_collection()
