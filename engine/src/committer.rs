@@ -268,9 +268,7 @@ impl Committer {
         for (topic, reason) in refused.into_iter().flatten() {
             *self.report.rejected.entry(topic).or_default().entry(reason).or_default() += 1;
         }
-        for row in rows {
-            *self.report.rows.entry(row.topic).or_default() += 1;
-        }
+        self.report.count(&rows);
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ use crate::recovery::{needed, recover};
 use crate::settings::Settings;
 use crate::stage::Counts;
 use crate::time::{MachineTime, Time};
-use crate::transport::{Lost, Transport, TransportError, Writer};
+use crate::transport::{Lost, OutputRow, Transport, TransportError, Writer};
 use crate::worker::{Charge, Failure, Workers};
 
 /// By how much the clock of a log may differ from ours.
@@ -92,6 +92,19 @@ pub struct Report {
     pub replaying: bool,
     /// Whether the input ended and everything is final.
     pub finished: bool,
+}
+
+impl Report {
+    /// Counts rows that were committed.
+    pub(crate) fn count(&mut self, rows: &[OutputRow]) {
+        for same in rows.chunk_by(|row, next| row.topic == next.topic) {
+            let Some(row) = same.first() else { continue };
+            match self.rows.get_mut(&*row.topic) {
+                Some(count) => *count += same.len() as u64,
+                None => drop(self.rows.insert(row.topic.to_string(), same.len() as u64)),
+            }
+        }
+    }
 }
 
 /// A job could not go on.

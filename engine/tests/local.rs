@@ -13,7 +13,7 @@ use rusqlite::Connection;
 type Checked = Result<(), Box<dyn std::error::Error>>;
 
 fn row(topic: &str, key: &str, value: &str) -> OutputRow {
-    OutputRow { topic: topic.to_owned(), key: key.to_owned(), value: value.into(), headers: vec![("ce_id", format!("{key}.1"))] }
+    OutputRow { topic: topic.into(), key: key.to_owned(), value: value.into(), headers: vec![("ce_id", format!("{key}.1").into())] }
 }
 
 fn progress(epoch: u64) -> Progress {

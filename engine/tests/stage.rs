@@ -227,7 +227,7 @@ fn a_stage_goes_on_without_what_is_gone_if_it_is_to_and_says_how_much_that_is() 
     };
     let live = |on_data_loss| run_on(Arc::new(memory.clone()), &mut Sums::new(1, None), None, on_data_loss);
     let said = || {
-        let rows = memory.rows().into_iter().filter(|row| row.topic == "sums");
+        let rows = memory.rows().into_iter().filter(|row| *row.topic == *"sums");
         rows.map(|row| row.key.trim_start_matches("0/").parse::<u64>().unwrap()).collect::<Vec<_>>()
     };
     let refused = |error: RunError| match error {

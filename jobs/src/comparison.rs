@@ -135,7 +135,7 @@ impl Program for Both {
 /// The alerts of two sides that are not the same on both.
 fn differences<'scope>(sides: [Vec<Port<'scope>>; 2]) -> Option<Changes<'scope, Difference>> {
     let side = |number: usize, ports: Vec<Port<'scope>>| {
-        let tagged = ports.into_iter().map(move |port| port.alerts().map(move |alert| (alert.id, (number, alert))));
+        let tagged = ports.into_iter().map(move |port| port.alerts().map(move |alert| (alert.id, (number, Arc::unwrap_or_clone(alert)))));
         tagged.reduce(Changes::concat)
     };
     let [first, second] = sides;

@@ -141,11 +141,12 @@ pub(crate) fn publish<'scope>(flow: &mut Flow<'scope>, output: &PlannedOutput, t
         }
         "alerts" => {
             let rows = together(tables, Port::alerts);
-            flow.publish(topic, rows, spec("vn.giaolo.alert", |row: &Alert| row.id, |row| row.at_ms, alerted, widest));
+            flow.publish(topic, rows, spec("vn.giaolo.alert", |row: &Arc<Alert>| row.id, |row| row.at_ms, |row| alerted(row), widest));
         }
         "assignments" => {
-            let rows = together(tables, Port::assignments);
-            flow.publish(topic, rows, spec("vn.giaolo.assignment", |row: &Assignment| row.id, |row| row.alert.at_ms, assigned, widest));
+            let rows = together(tables, |port| port.assignments().map(Arc::new));
+            let spec = spec("vn.giaolo.assignment", |row: &Arc<Assignment>| row.id, |row| row.alert.at_ms, |row| assigned(row), widest);
+            flow.publish(topic, rows, spec);
         }
         "effectiveness" => {
             let rows = together(tables, Port::effectiveness);
@@ -267,7 +268,8 @@ fn standing(status: Status) -> Standing {
 }
 
 pub(crate) fn encode<R: Record>(record: &R) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    // As long as most rows are.
+    let mut bytes = Vec::with_capacity(1_024);
     Format::Json.encode(record, &mut bytes);
     bytes
 }

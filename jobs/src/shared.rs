@@ -295,7 +295,7 @@ enum PortTap {
     Signals(Tap<Signal>),
     Hotlist(Tap<HotlistEntry>),
     Patrols(Tap<Patrol>),
-    Alerts(Tap<Alert>),
+    Alerts(Tap<Arc<Alert>>),
     Assignments(Tap<Assignment>),
     Answers(Tap<Acknowledgement>),
     Passages(Tap<Passage>),

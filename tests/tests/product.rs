@@ -105,7 +105,7 @@ impl Told {
     pub(crate) fn in_memory(memory: &MemoryTransport) -> Self {
         let mut told = Self::default();
         for row in memory.rows() {
-            told.0.entry(row.topic).or_default().push(String::from_utf8(row.value).expect("rows are text"));
+            told.0.entry(row.topic.to_string()).or_default().push(String::from_utf8(row.value).expect("rows are text"));
         }
         told
     }

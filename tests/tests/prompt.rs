@@ -45,7 +45,7 @@ impl Writer for Stopwatch {
     }
 
     fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
-        let alerts = rows.iter().filter(|row| row.topic == "alerts");
+        let alerts = rows.iter().filter(|row| &*row.topic == "alerts");
         let parsed = alerts.map(|row| (progress.clock, serde_json::from_slice(&row.value).expect("a row is JSON")));
         self.0.lock().expect("nobody panics with it").extend(parsed);
         Ok(())

@@ -105,7 +105,7 @@ pub(crate) struct Told {
 
 /// Publishes a table; also gives its rows, for who may go on with them.
 pub(crate) fn publish<T: ExchangeData>(rows: Changes<'_, T>, output: &str, site: &Site, spec: RowSpec<T>) -> (Told, Rc<dyn Predecessor>) {
-    let topic = Arc::new(Topic { output: output.to_owned(), job: site.job.clone(), spec });
+    let topic = Arc::new(Topic { output: output.into(), job: site.job.clone(), spec });
     let before = site.predecessors.borrow_mut().remove(output);
     let before = before.and_then(|before| before.any().downcast::<RefCell<Changelog<T>>>().ok());
     let lateness_ms = site.limits.lateness_ms;
@@ -167,7 +167,7 @@ pub(crate) fn append<T: ExchangeData>(
     refused: impl Fn(&T) -> Option<Refused> + 'static,
     outbox: Outbox,
 ) -> Rc<Cell<u64>> {
-    let topic = Arc::new((output.to_owned(), encode));
+    let topic = Arc::new((Arc::<str>::from(output), encode));
     deliver(
         rows,
         &format!("Append {output}"),
@@ -178,7 +178,7 @@ pub(crate) fn append<T: ExchangeData>(
                 let write = move || {
                     let (topic, encode) = &*topic;
                     let (key, value) = encode(&row);
-                    OutputRow { topic: topic.clone(), key, value, headers: Vec::new() }
+                    OutputRow { topic: Arc::clone(topic), key, value, headers: Vec::new() }
                 };
                 out.push((now, Draft { write: Box::new(write), refused }));
             }
@@ -360,7 +360,7 @@ impl<T: ExchangeData> Changelog<T> {
 
 /// Where rows go and how they are written.
 struct Topic<T> {
-    output: String,
+    output: Arc<str>,
     job: String,
     spec: RowSpec<T>,
 }
@@ -369,14 +369,14 @@ impl<T> Topic<T> {
     fn encode(&self, id: u64, row: &T, revision: u32, standing: Standing) -> OutputRow {
         let key = format!("{id:016x}");
         let headers = vec![
-            ("ce_specversion", "1.0".to_owned()),
-            ("ce_id", format!("{key}.{revision}")),
-            ("ce_type", self.spec.ce_type.to_owned()),
-            ("ce_source", self.job.clone()),
-            ("ce_time", rfc3339((self.spec.at_ms)(row))),
-            ("content-type", self.spec.content_type.to_owned()),
+            ("ce_specversion", "1.0".into()),
+            ("ce_id", format!("{key}.{revision}").into()),
+            ("ce_type", self.spec.ce_type.into()),
+            ("ce_source", self.job.clone().into()),
+            ("ce_time", rfc3339((self.spec.at_ms)(row)).into()),
+            ("content-type", self.spec.content_type.into()),
         ];
-        OutputRow { topic: self.output.clone(), key, value: (self.spec.encode)(row, revision, standing), headers }
+        OutputRow { topic: Arc::clone(&self.output), key, value: (self.spec.encode)(row, revision, standing), headers }
     }
 }
 

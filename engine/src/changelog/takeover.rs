@@ -46,7 +46,7 @@ impl Takeover {
 impl<T> Topic<T> {
     /// What was told here.
     pub(super) fn recall(&self, takeover: &Takeover, lateness_ms: u64) -> FxHashMap<u64, Entry<T>> {
-        let told = takeover.rows.get(&self.output).into_iter().flatten();
+        let told = takeover.rows.get(&*self.output).into_iter().flatten();
         told.filter_map(|(id, bytes)| {
             let (row, revision, standing) = (self.spec.decode)(bytes)?;
             let due = (self.spec.settles_ms)(&row).saturating_add(lateness_ms);

@@ -217,7 +217,7 @@ impl Model<'_> {
     /// Holds the rows of one transaction to those that belong into it: of each id in order, whatever the order of the ids.
     fn compare(&mut self, commit: &Commit) -> Result<(), String> {
         for table in ["sums", "watches", "rejected"] {
-            let rows = commit.rows.iter().filter(|row| row.topic == table);
+            let rows = commit.rows.iter().filter(|row| *row.topic == *table);
             let mut found: Vec<String> = rows.map(|row| String::from_utf8_lossy(&row.value).into_owned()).collect();
             let mut expected = self.rows.remove(table).unwrap_or_default();
             self.figures.rows += found.len();

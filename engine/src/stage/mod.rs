@@ -317,7 +317,12 @@ impl StageWork<'_> {
     fn settle(&mut self, done: Done) {
         let Some(part) = self.parts.iter_mut().find(|part| part.partition.number == done.partition) else { return };
         let refused = done.refused.map(self.run.refused);
-        let rows = done.rows.into_iter().chain(refused).map(|(topic, key, value)| OutputRow { topic, key, value, headers: Vec::new() });
+        let rows = done.rows.into_iter().chain(refused).map(|(topic, key, value)| OutputRow {
+            topic: topic.into(),
+            key,
+            value,
+            headers: Vec::new(),
+        });
         part.settling.settle(done.offset, done.lane, done.event_ms, rows.collect());
     }
 
@@ -349,9 +354,7 @@ impl StageWork<'_> {
         self.report.commits += 1;
         self.report.counts = self.run.stage.counts();
         (self.report.clock, self.report.rests_on_ms) = (clock, clock);
-        for row in rows {
-            *self.report.rows.entry(row.topic).or_default() += 1;
-        }
+        self.report.count(&rows);
         Ok(())
     }
 

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn row(offset: u64) -> OutputRow {
-        OutputRow { topic: "t".to_owned(), key: offset.to_string(), value: Vec::new(), headers: Vec::new() }
+        OutputRow { topic: "t".into(), key: offset.to_string(), value: Vec::new(), headers: Vec::new() }
     }
 
     fn reached(offset: u64) -> Reached {

@@ -15,7 +15,9 @@ pub mod memory;
 mod progress;
 mod topics;
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -151,13 +153,13 @@ pub trait Writer: Send {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputRow {
     /// The output topic (or file stem).
-    pub topic: String,
+    pub topic: Arc<str>,
     /// The row's id.
     pub key: String,
     /// The row as JSON or in the output's format.
     pub value: Vec<u8>,
     /// Headers, for transports that have them (CloudEvents 1.0 binary mode): name, value.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 /// One commit's progress record: written in the same transaction as the rows.

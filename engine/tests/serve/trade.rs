@@ -208,7 +208,7 @@ impl Shop {
 
     /// The rows of an output so far.
     pub(super) fn rows(&self, output: &str) -> Vec<String> {
-        let rows = self.memory.rows().into_iter().filter(|row| row.topic == output);
+        let rows = self.memory.rows().into_iter().filter(|row| *row.topic == *output);
         rows.map(|row| String::from_utf8(row.value).unwrap()).collect()
     }
 

@@ -71,7 +71,7 @@ pub(crate) fn read_to_end(reader: &mut dyn Reader, most_bytes: usize) -> Vec<Rea
 }
 
 pub(crate) fn row(topic: &str, key: &str, value: impl Into<Vec<u8>>) -> OutputRow {
-    OutputRow { topic: topic.to_owned(), key: key.to_owned(), value: value.into(), headers: vec![("ce_id", format!("{key}.1"))] }
+    OutputRow { topic: topic.into(), key: key.to_owned(), value: value.into(), headers: vec![("ce_id", format!("{key}.1").into())] }
 }
 
 pub(crate) fn progress(job: &str, epoch: u64) -> Progress {

@@ -309,7 +309,7 @@ fn a_broker_that_is_shut_down_again_and_again_loses_and_repeats_nothing() {
     for topic in &topics {
         let mut found: Vec<String> = (0..4).flat_map(|partition| place.values_of(topic, partition)).collect();
         let mut expected: Vec<String> = (1..=epoch)
-            .flat_map(|epoch| epoch_rows(epoch).into_iter().filter(|row| row.topic == *topic))
+            .flat_map(|epoch| epoch_rows(epoch).into_iter().filter(|row| *row.topic == **topic))
             .map(|row| String::from_utf8(row.value).expect("text"))
             .collect();
         found.sort();

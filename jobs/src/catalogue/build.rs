@@ -111,7 +111,7 @@ pub fn build<'scope>(
         }
         .unwrap_or_else(checked),
         Step::NearestPatrol(parameters) => {
-            let (alerts, patrols) = (next().alerts(), next().patrols());
+            let (alerts, patrols) = (next().alerts().map(Arc::unwrap_or_clone), next().patrols());
             let parameters = NearestPatrolParameters { lateness: changing, ..parameters };
             return vec![Port::Assignments(rules::nearest_patrol(alerts, patrols, &city, parameters))];
         }
@@ -148,5 +148,6 @@ pub fn build<'scope>(
             alerts!(left, |records| verbs::as_of_join(records, entries, city, AsOfJoinParameters { lateness: changing, ..parameters }))
         }
     };
-    vec![Port::Alerts(alerts)]
+    // By reference, for what is shared and told of alerts is held several times.
+    vec![Port::Alerts(alerts.map(Arc::new))]
 }

@@ -28,7 +28,7 @@ pub(super) fn check_custom(step: &Step, kind: &str, parameters: &mut Parameters<
 pub(super) fn check_verb(step: &Step, kind: &str, parameters: &mut Parameters<'_>) {
     match kind {
         JOURNEYS => check_verb_over::<Arc<Itinerary>>(step, parameters),
-        ALERTS => check_verb_over::<Alert>(step, parameters),
+        ALERTS => check_verb_over::<Arc<Alert>>(step, parameters),
         _ => check_verb_over::<Arc<Sighting>>(step, parameters),
     }
 }

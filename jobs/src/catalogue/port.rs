@@ -25,7 +25,7 @@ pub enum Port<'scope> {
     /// Where patrol units are.
     Patrols(Changes<'scope, Patrol>),
     /// What a person is told.
-    Alerts(Changes<'scope, Alert>),
+    Alerts(Changes<'scope, Arc<Alert>>),
     /// Who is to go.
     Assignments(Changes<'scope, Assignment>),
     /// Who sees to alerts.
@@ -88,7 +88,7 @@ ports! {
     signals: Signals of Signal;
     hotlist: Hotlist of HotlistEntry;
     patrols: Patrols of Patrol;
-    alerts: Alerts of Alert;
+    alerts: Alerts of Arc<Alert>;
     assignments: Assignments of Assignment;
     answers: Answers of Acknowledgement;
     passages: Passages of Passage;

@@ -110,7 +110,7 @@ fn arrival_ms(kind: &str, row: &Value) -> u64 {
 fn standing(rows: Vec<OutputRow>) -> BTreeMap<String, Vec<Value>> {
     let mut last = BTreeMap::<(String, String), Value>::new();
     for row in rows {
-        last.insert((row.topic, row.key), serde_json::from_slice(&row.value).unwrap_or_default());
+        last.insert((row.topic.to_string(), row.key), serde_json::from_slice(&row.value).unwrap_or_default());
     }
     last.into_iter().filter(|(_, row)| row["status"] != "withdrawn").fold(BTreeMap::new(), |mut standing, ((topic, _), row)| {
         standing.entry(topic).or_insert_with(Vec::new).push(row);

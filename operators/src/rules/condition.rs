@@ -218,7 +218,7 @@ mod tests {
     fn every_field_is_what_the_record_as_a_whole_says() {
         hold::<Arc<Sighting>>(Sighting::clone(&Arc::<Sighting>::specimen()));
         hold::<Arc<Itinerary>>(schemas::Journey::clone(&Arc::<Itinerary>::specimen().journey));
-        hold::<Alert>(Alert::specimen());
+        hold::<Arc<Alert>>(Arc::<Alert>::specimen());
         hold::<HotlistEntry>(HotlistEntry::specimen());
     }
 

@@ -368,17 +368,17 @@ fn tell(id: schemas::IdHasher, parts: &[Description], text: String, map: &Map, s
     }
 }
 
-impl Subject for Alert {
+impl Subject for Arc<Alert> {
     named_fields!(|alert| alert; id, rule, certain, priority, at_ms, centre, plate, journey, evidence, measured, limit, text);
 
     fn describe(&self) -> Description {
-        let Self { id, at_ms, plate, journey, .. } = *self;
+        let Alert { id, at_ms, plate, journey, .. } = **self;
         Description { id, at_ms, plate, journey, evidence: self.evidence.clone() }
     }
 
     fn specimen() -> Self {
         let sighting = Arc::<Sighting>::specimen();
-        let mut alert = Self {
+        let mut alert = Alert {
             id: Id(1),
             rule: Name::of("rule"),
             certain: true,
@@ -393,7 +393,7 @@ impl Subject for Alert {
             text: "text".to_owned(),
         };
         alert.measured = Quantities::of([("speed_cms", 1)]);
-        alert
+        Self::new(alert)
     }
 }
 

@@ -21,7 +21,7 @@ impl FileWriter {
     }
 
     fn write(&mut self, row: &OutputRow) -> Result<(), TransportError> {
-        let Some((path, file)) = self.files.get_mut(&row.topic) else {
+        let Some((path, file)) = self.files.get_mut(&*row.topic) else {
             return Err(TransportError::lasting(format!("{:?} is not an output of this job", row.topic)));
         };
         let written = file.write_all(&row.value).and_then(|()| file.write_all(b"\n"));

@@ -43,7 +43,7 @@ impl Sent {
     pub(super) fn record(&self, number: usize) -> BaseRecord<'_, [u8], [u8], usize> {
         let row = &self.row;
         let headers = row.headers.iter().fold(OwnedHeaders::new_with_capacity(row.headers.len()), |headers, (key, value)| {
-            headers.insert(Header { key, value: Some(value) })
+            headers.insert(Header { key, value: Some(&**value) })
         });
         BaseRecord::with_opaque_to(&row.topic, number).key(row.key.as_bytes()).payload(&*row.value).headers(headers)
     }
@@ -98,7 +98,7 @@ pub(super) fn keep_lost(cluster: &Cluster, messages: &mut Vec<Sent>) -> Result<(
             Ok(if epochs.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
     }
-    messages.retain(|sent| sent.place.is_none_or(|place| !there.contains(&(sent.row.topic.clone(), place.partition, sent.epoch))));
+    messages.retain(|sent| sent.place.is_none_or(|place| !there.contains(&(sent.row.topic.to_string(), place.partition, sent.epoch))));
     messages.iter_mut().for_each(|sent| sent.place = None);
     Ok(())
 }

@@ -139,7 +139,7 @@ impl KafkaWriter {
     fn send(&self, messages: &mut [Sent]) -> Result<(), TransportError> {
         self.sender.producer.begin_transaction().map_err(|error| self.explain("cannot begin", error))?;
         for (number, sent) in messages.iter().enumerate() {
-            if number > 0 && sent.row.topic == progress::HISTORY {
+            if number > 0 && *sent.row.topic == *progress::HISTORY {
                 pass(Stage::MidSend);
             }
             self.sender.send(sent.record(number))?;
@@ -165,7 +165,7 @@ impl KafkaWriter {
             return Err(error);
         }
         // Of the newest progress there is one: an older one would stand for it.
-        self.last.retain(|sent| sent.row.topic != progress::LATEST);
+        self.last.retain(|sent| *sent.row.topic != *progress::LATEST);
         self.last.append(&mut messages);
         self.asked = Some(epoch);
         self.commit_transaction().map_err(|cause| {
@@ -222,7 +222,7 @@ impl Writer for KafkaWriter {
     }
 
     fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
-        if let Some(row) = rows.iter().find(|row| !self.outputs.contains(&row.topic)) {
+        if let Some(row) = rows.iter().find(|row| !self.outputs.contains(&*row.topic)) {
             return Err(no_output(&row.topic, &self.job));
         }
         if let Some(epoch) = self.asked.filter(|epoch| *epoch != progress.epoch) {
@@ -237,7 +237,7 @@ impl Writer for KafkaWriter {
         }
         let record = progress.to_json()?;
         let of_progress = [progress::HISTORY, progress::LATEST].map(|topic| OutputRow {
-            topic: topic.to_owned(),
+            topic: topic.into(),
             key: self.job.clone(),
             value: record.clone(),
             headers: Vec::new(),

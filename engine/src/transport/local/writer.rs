@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serializer as _;
+
 use super::super::progress::no_output;
 use super::super::topics::check_name;
 use super::super::{NewRecord, OutputRow, Progress, TransportError, Writer};
@@ -59,7 +61,7 @@ impl Writer for LocalWriter {
             let mut end = End::new(transaction);
             let now_ms = now_ms();
             for row in rows {
-                let topic = *outputs.get(&row.topic).ok_or_else(|| no_output(&row.topic, job))?;
+                let topic = *outputs.get(&*row.topic).ok_or_else(|| no_output(&row.topic, job))?;
                 let record = NewRecord { partition: 0, arrival_ms: None, key: row.key.as_bytes(), value: Some(&row.value) };
                 end.add(topic, &record, now_ms, headers(row).as_deref())?;
             }
@@ -85,8 +87,10 @@ impl Writer for LocalWriter {
 
 /// A row's headers as a JSON object; nothing if it has none.
 fn headers(row: &OutputRow) -> Option<String> {
-    let object = || row.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
-    (!row.headers.is_empty()).then(|| serde_json::Value::Object(object()).to_string())
+    let mut object = Vec::with_capacity(256);
+    let all = row.headers.iter().map(|(name, value)| (name, value));
+    serde_json::Serializer::new(&mut object).collect_map(all).ok().filter(|()| !row.headers.is_empty())?;
+    String::from_utf8(object).ok()
 }
 
 #[cfg(test)]
@@ -102,7 +106,7 @@ mod tests {
         let path = folder.path().join("store.db");
         let store = LocalTransport::open(&path)?;
         let mut writer = LocalWriter::become_writer(Database::open(&path)?, "job", &["alerts".to_owned()])?;
-        let row = |value: Vec<u8>| OutputRow { topic: "alerts".to_owned(), key: "a".to_owned(), value, headers: vec![] };
+        let row = |value: Vec<u8>| OutputRow { topic: "alerts".into(), key: "a".to_owned(), value, headers: vec![] };
         let progress = Progress { version: Progress::VERSION, job: "job".to_owned(), epoch: 1, ..Progress::default() };
 
         let pages: i64 = writer.database.connection.query_one("PRAGMA page_count", [], |row| row.get(0))?;

@@ -132,7 +132,7 @@ impl Writer for MemoryTransport {
     fn commit(&mut self, rows: &[OutputRow], progress: &Progress) -> Result<(), TransportError> {
         let mut topics = self.lock();
         for row in rows {
-            let kept = &mut topics.records.entry((row.topic.clone(), 0)).or_default().kept;
+            let kept = &mut topics.records.entry((row.topic.to_string(), 0)).or_default().kept;
             kept.push_back((progress.clock, row.key.clone().into_bytes(), row.value.clone()));
         }
         topics.commits.push((rows.to_vec(), progress.clone()));
