@@ -114,18 +114,14 @@ impl<T: ExchangeData> Changelog<T> {
         }
     }
 
-    /// Tells a row that was never told.
+    /// Tells a row that was never told: of one that is final by now, that alone.
     fn introduce(&mut self, at: u64, id: u64, tell_final: bool, out: &mut Vec<(u64, Draft)>) {
         let Some(mut entry) = self.rows.remove(&id) else { return };
         if let Some(row) = entry.row.take_if(|_| !entry.settled || tell_final) {
             entry.revision = 1;
-            out.push((at, self.draft(id, &row, 1, Standing::Provisional)));
-            if entry.settled {
-                entry.revision = 2;
-                out.push((at, self.draft(id, &row, 2, Standing::Final)));
-            } else {
-                entry.row = Some(row);
-            }
+            let standing = if entry.settled { Standing::Final } else { Standing::Provisional };
+            out.push((at, self.draft(id, &row, 1, standing)));
+            entry.row = Some(row).filter(|_| !entry.settled);
         }
         self.rows.insert(id, entry);
     }
