@@ -258,4 +258,14 @@ fn a_stage_goes_on_without_what_is_gone_if_it_is_to_and_says_how_much_that_is() 
     refused(live(OnDataLoss::Fail).unwrap_err());
     live(OnDataLoss::Skip).unwrap();
     assert_eq!(said(), Vec::from_iter((0..40).chain(45..60).chain(70..80)));
+
+    // Also where it is longer by now than what was read of it.
+    memory.delete("numbers");
+    append(200..230);
+    let error = refused(live(OnDataLoss::Fail).unwrap_err());
+    assert!(error.to_string().contains("is not what was read there") && error.lost[0].remade, "{error}");
+    live(OnDataLoss::Skip).unwrap();
+    append(230..231);
+    assert_eq!(live(OnDataLoss::Fail).unwrap().lost, 0);
+    assert_eq!(said(), Vec::from_iter((0..40).chain(45..60).chain(70..80).chain(200..231)));
 }

@@ -94,7 +94,7 @@ impl Lane {
         let (topic, partition) = (self.topic.clone(), self.number);
         let hash = u64::from(self.hash.clone().finalize());
         let Self { next_offset, count, arrival_ms, .. } = *self;
-        PartitionProgress { topic, partition, next_offset, event_ms: 0, count, hash, arrival_ms, rests_on_offset: None }
+        PartitionProgress { topic, partition, next_offset, event_ms: 0, count, hash, arrival_ms, rests_on_offset: None, last: None }
     }
 
     /// How far it was handed out, for people.

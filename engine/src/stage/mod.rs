@@ -17,6 +17,7 @@
 mod settling;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -33,7 +34,7 @@ use crate::recovery::{check, may_skip};
 use crate::run::{Binding, Report, RunError, no_thread};
 use crate::settings::{OnDataLoss, Settings};
 use crate::time::{MachineTime, wall_ms};
-use crate::transport::{Lost, OutputRow, PartitionProgress, Progress, Transport, TransportError, Writer};
+use crate::transport::{Lost, OutputRow, PartitionProgress, Progress, Transport, TransportError, Writer, made_anew, visit};
 
 /// Work on records, done elsewhere.
 pub trait Stage {
@@ -213,12 +214,16 @@ impl StageWork<'_> {
         for number in transport.partitions(&topic)? {
             let known = self.last.partitions.iter().find(|known| (&known.topic, known.partition) == (&topic, number)).cloned();
             let mut known = known.unwrap_or_default();
-            let reader = match transport.reader(&topic, number, begin_of(&known)) {
+            let open = |known: &PartitionProgress| {
+                hold(&*transport, &topic, number, known)?;
+                transport.reader(&topic, number, begin_of(known))
+            };
+            let reader = match open(&known) {
                 Err(error) if self.run.settings.on_data_loss == OnDataLoss::Skip && !error.lost.is_empty() => {
                     tracing::warn!(job = self.run.name, %error, "records are gone that the job needs; going on without them");
                     error.lost.iter().for_each(|lost| pass_over(lost, &mut known));
                     self.lost.extend(error.lost);
-                    transport.reader(&topic, number, begin_of(&known))?
+                    open(&known)?
                 }
                 reader => reader?,
             };
@@ -228,8 +233,8 @@ impl StageWork<'_> {
     }
 
     fn add(&mut self, partition: Partition, reader: Box<dyn crate::transport::Reader>, known: &PartitionProgress) {
-        let PartitionProgress { next_offset, event_ms, count, hash, arrival_ms, .. } = *known;
-        let before = Reached { next_offset, count, hash, arrival_ms, event_ms };
+        let PartitionProgress { next_offset, event_ms, count, hash, arrival_ms, last, .. } = *known;
+        let before = Reached { next_offset, count, hash, arrival_ms, event_ms, last };
         let began = begin_of(known);
         let lane = Lane::new(self.parts.len(), &partition, reader);
         self.parts.push(Part { partition, lane, settling: Settling::new(before), resumed: next_offset, began, before });
@@ -329,12 +334,12 @@ impl StageWork<'_> {
     fn commit(&mut self, rows: Vec<OutputRow>) -> Result<(), RunError> {
         let mut partitions = Vec::new();
         for part in &mut self.parts {
-            let Reached { next_offset, count, hash, arrival_ms, event_ms } = part.settling.reached();
+            let Reached { next_offset, count, hash, arrival_ms, event_ms, last } = part.settling.reached();
             // While an earlier life is repeated, all that needed is still needed.
             let begins = if part.is_repeating() { part.began } else { self.run.stage.begins_at(part.partition.number, next_offset) };
             let (topic, partition) = (part.partition.topic.clone(), part.partition.number);
             let rests_on_offset = Some(begins.min(next_offset));
-            partitions.push(PartitionProgress { topic, partition, next_offset, event_ms, count, hash, arrival_ms, rests_on_offset });
+            partitions.push(PartitionProgress { topic, partition, next_offset, event_ms, count, hash, arrival_ms, rests_on_offset, last });
         }
         let clock = partitions.iter().map(|partition| partition.arrival_ms).fold(self.last.clock, u64::max);
         let (version, job, definition) = (Progress::VERSION, self.run.name.clone(), self.run.definition.clone());
@@ -371,7 +376,25 @@ fn pass_over(lost: &Lost, known: &mut PartitionProgress) {
     if lost.remade {
         *known = PartitionProgress::default();
     } else {
+        known.last = known.last.filter(|_| lost.until < known.next_offset);
         (known.next_offset, known.rests_on_offset) = (known.next_offset.max(lost.until), Some(lost.until));
+    }
+}
+
+/// Holds the last record that was settled to what it was, if it is still kept: nothing else would tell a topic that was made anew
+/// and is longer already than what was read of it.
+fn hold(transport: &dyn Transport, topic: &str, number: u32, known: &PartitionProgress) -> Result<(), TransportError> {
+    let Some((last, at)) = known.last.zip(known.next_offset.checked_sub(1)) else { return Ok(()) };
+    let mut same = true;
+    let seen = visit(transport, topic, number, at, |batch, record| {
+        same = record.offset != at || crc32fast::hash(batch.value(record).unwrap_or_default()) == last;
+        ControlFlow::Break(())
+    });
+    match seen {
+        Err(error) if error.lost.iter().any(|lost| !lost.remade) => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) if same => Ok(()),
+        Ok(()) => Err(made_anew(topic, number, at)),
     }
 }
 
@@ -403,6 +426,7 @@ impl Part {
                 hash: u64::from(hash.finalize()),
                 arrival_ms: self.before.arrival_ms.max(record.arrival_ms.unwrap_or(0)),
                 event_ms: 0,
+                last: Some(crc32fast::hash(value.unwrap_or_default())),
             };
             self.settling.take(offset, slice.bytes(), self.before);
         }

@@ -38,6 +38,8 @@ pub(super) struct Reached {
     pub(super) arrival_ms: u64,
     /// Their largest event time.
     pub(super) event_ms: u64,
+    /// The fingerprint of the last of them, once one was read that was recorded so.
+    pub(super) last: Option<u32>,
 }
 
 #[derive(Debug)]

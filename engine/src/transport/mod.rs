@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::topics::made_anew;
 pub use self::topics::{NewRecord, TopicStore, TopicSummary, visit};
 
 /// Records read from one partition, in order; their bytes lie in one block.
@@ -278,6 +279,9 @@ pub struct PartitionProgress {
     /// Of a stage, the offset from which it must read again to go on at `next_offset`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rests_on_offset: Option<u64>,
+    /// Of a stage, CRC-32 over the value of the last of those records: by it a topic that was made anew is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<u32>,
 }
 
 /// A moment of the job clock; the lists follow [`Progress::partitions`].

@@ -125,6 +125,13 @@ pub(super) fn not_kept(topic: &str, partition: u32, offset: u64, kept: &Range<u6
     }
 }
 
+/// A topic that holds something else where a record was that was read.
+pub(crate) fn made_anew(topic: &str, partition: u32, offset: u64) -> TransportError {
+    TransportError::lasting(format!("offset {offset} of topic “{topic}”, partition {partition} is not what was read there"))
+        .hint("The topic was probably deleted and made again: start the job under another name, or bring the old topic back.")
+        .lost(vec![Lost { topic: topic.to_owned(), partition, from: 0, until: offset + 1, remade: true }])
+}
+
 /// The name most like the one given, if any is like it.
 fn nearest<'a>(name: &str, candidates: &'a [String]) -> Option<&'a String> {
     let likeness = |candidate: &String| strsim::jaro_winkler(name, candidate);
