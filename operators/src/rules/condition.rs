@@ -150,20 +150,22 @@ pub(super) fn fields<S: Subject>(record: &S) -> Result<Vec<(String, Value)>, Str
 
 /// Some of them: to make a value of each costs more than most conditions do.
 pub(super) fn some_fields<S: Subject>(record: &S, names: &[&str]) -> Result<Vec<(String, Value)>, String> {
-    names.iter().map(|name| Ok(((*name).to_owned(), signed(&record.field(name)?)))).collect()
+    names.iter().map(|name| Ok(((*name).to_owned(), signed(record.field(name)?)))).collect()
 }
 
 /// The same value with signed integers: CEL never compares or adds signed and unsigned ones, and literals are signed.
-fn signed(value: &Value) -> Value {
-    match value {
-        Value::UInt(n) => Value::Int(i64::try_from(*n).unwrap_or(i64::MAX)),
-        Value::List(items) => Value::List(Arc::new(items.iter().map(signed).collect())),
-        Value::Map(map) => {
-            let map = map.map.iter().map(|(key, value)| (key.clone(), signed(value))).collect();
-            Value::Map(cel::objects::Map { map: Arc::new(map) })
+fn signed(mut value: Value) -> Value {
+    fn sign(value: &mut Value) {
+        match value {
+            Value::UInt(n) => *value = Value::Int(i64::try_from(*n).unwrap_or(i64::MAX)),
+            // Nobody else has them yet, so nothing is copied.
+            Value::List(items) => Arc::make_mut(items).iter_mut().for_each(sign),
+            Value::Map(map) => Arc::make_mut(&mut map.map).values_mut().for_each(sign),
+            _ => {}
         }
-        other => other.clone(),
     }
+    sign(&mut value);
+    value
 }
 
 /// A line or column as people count them.
