@@ -54,7 +54,7 @@ impl KafkaReader {
         match error.rdkafka_error_code() {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
                 TransportError::lasting(format!("{held} no longer keeps what comes next"))
-                    .hint("Its retention is too short for this job, or it was deleted and made again: start the job under another name.")
+                    .hint("Its retention is too short for this job, or it was deleted (and perhaps made again): start the job under another name.")
                     .lost(lost())
                     .because(error)
             }
