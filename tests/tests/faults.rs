@@ -197,7 +197,9 @@ fn partitions_that_are_added_are_seen_and_a_deleted_topic_is_named() {
         // Who reads it notices first (a broker empties a partition before it forgets it), or who looks whether there are more
         // partitions.
         Err(RunError::Transport(error)) => {
-            let gone = ["was deleted while it was read", "no longer keeps what comes next", "does not exist"].iter().any(|words| error.message.contains(words));
+            let gone = ["was deleted while it was read", "no longer keeps what comes next", "does not exist"]
+                .iter()
+                .any(|words| error.message.contains(words));
             assert!(gone && error.message.contains("“observations”"), "{error}");
         }
         other => panic!("a job went on without its topic: {other:?}"),

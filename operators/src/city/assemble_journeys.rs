@@ -8,6 +8,7 @@
 //!
 //! An itinerary is a pure function of its chain, and a chain of the bonds; only chains that something touched are made anew.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -101,13 +102,9 @@ pub struct Assembler {
     road: Road,
     parameters: JourneyParameters,
     similarity: Similarity,
-    sightings: FxHashMap<Id, Arc<Sighting>>,
-    onward: FxHashMap<Id, Bond>,
-    backward: FxHashMap<Id, Id>,
+    nodes: FxHashMap<Id, Node>,
     /// By the first sighting of each journey.
     itineraries: FxHashMap<Id, Arc<Itinerary>>,
-    /// The first sighting of the journey that each sighting is part of.
-    first: FxHashMap<Id, Id>,
     by_age: BTreeSet<(u64, Id)>,
 }
 
@@ -119,11 +116,8 @@ impl Assembler {
             road: Road::of(city),
             parameters,
             similarity: Similarity::default(),
-            sightings: FxHashMap::default(),
-            onward: FxHashMap::default(),
-            backward: FxHashMap::default(),
+            nodes: FxHashMap::default(),
             itineraries: FxHashMap::default(),
-            first: FxHashMap::default(),
             by_age: BTreeSet::new(),
         }
     }
@@ -156,16 +150,15 @@ impl Assembler {
         out.extend(fallen.into_values().map(|itinerary| (itinerary, -1)));
     }
 
-    /// How many sightings are remembered.
+    /// How many sightings are remembered, or at least bonds with them.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.sightings.len()
+        self.nodes.len()
     }
 
-    /// The same with all that is known of each, and their itineraries.
+    /// The same in bytes, with their itineraries.
     fn footprint(&self) -> Footprint {
-        let sightings = Footprint::of::<(Id, Arc<Sighting>, Id, Id, u64, Id)>(self.size());
-        sightings + Footprint::of::<(Id, Bond, Id, Id)>(self.onward.len()) + Footprint::of::<(Id, Arc<Itinerary>)>(self.itineraries.len())
+        Footprint::of::<(Id, Node, u64, Id)>(self.size()) + Footprint::of::<(Id, Arc<Itinerary>)>(self.itineraries.len())
     }
 
     /// Replaces sightings and bonds; returns whom that touches.
@@ -178,32 +171,42 @@ impl Assembler {
             match part {
                 Part::Sighting(sighting) if diff > 0 => {
                     if !self.expired(sighting.until_ms, now) {
-                        touched.insert(sighting.id);
-                        self.sightings.insert(sighting.id, sighting);
+                        let (id, looked) = (sighting.id, self.look(&sighting));
+                        touched.insert(id);
+                        self.node(id).known = Some(Known { sighting, looked });
                     }
                 }
                 Part::Sighting(sighting) => {
-                    if self.sightings.remove(&sighting.id).is_some() {
-                        touched.insert(sighting.id);
-                    }
+                    let known = self.less(sighting.id, |node| node.known.take());
+                    touched.extend(known.map(|_| sighting.id));
                 }
                 Part::Bond(bond) if diff > 0 => {
                     touched.extend([bond.from, bond.to]);
-                    self.onward.insert(bond.from, bond);
-                    self.backward.insert(bond.to, bond.from);
+                    self.node(bond.from).onward = Some(bond);
+                    self.node(bond.to).backward = Some(bond.from);
                 }
                 Part::Bond(bond) => {
                     touched.extend([bond.from, bond.to]);
-                    if self.onward.get(&bond.from) == Some(&bond) {
-                        self.onward.remove(&bond.from);
-                    }
-                    if self.backward.get(&bond.to) == Some(&bond.from) {
-                        self.backward.remove(&bond.to);
-                    }
+                    self.less(bond.from, |node| node.onward.take_if(|onward| *onward == bond));
+                    self.less(bond.to, |node| node.backward.take_if(|from| *from == bond.from));
                 }
             }
         }
         touched
+    }
+
+    fn node(&mut self, id: Id) -> &mut Node {
+        self.nodes.entry(id).or_default()
+    }
+
+    /// Takes something of what is known around a sighting, and all of it where nothing is left.
+    fn less<T>(&mut self, id: Id, take: impl FnOnce(&mut Node) -> Option<T>) -> Option<T> {
+        let Entry::Occupied(mut node) = self.nodes.entry(id) else { return None };
+        let taken = take(node.get_mut());
+        if node.get().is_empty() {
+            node.remove();
+        }
+        taken
     }
 
     /// Takes out every journey that holds one of these, and returns all who were part of them or are chained to them now.
@@ -213,10 +216,10 @@ impl Assembler {
             if !members.insert(id) {
                 continue;
             }
-            let first = self.first.get(&id).copied();
+            let first = self.nodes.get(&id).and_then(|node| node.first);
             if let Some((first, itinerary)) = first.and_then(|first| self.itineraries.remove_entry(&first)) {
                 for sighting in &itinerary.sightings {
-                    self.first.remove(&sighting.id);
+                    self.less(sighting.id, |node| node.first.take());
                     waiting.push(sighting.id);
                 }
                 self.by_age.remove(&age(&itinerary));
@@ -230,13 +233,15 @@ impl Assembler {
 
     /// The chains among these, each from its first sighting to its last, with the bonds between.
     fn chains(&self, members: &BTreeSet<Id>) -> Vec<Chain> {
-        let starts = members.iter().filter(|id| self.sightings.contains_key(id) && self.previous(**id).is_none());
+        let starts = members.iter().filter(|id| self.known(**id).is_some() && self.previous(**id).is_none());
         starts
             .map(|start| {
-                let mut chain = Chain { sightings: vec![Arc::clone(&self.sightings[start])], certainties: Vec::new() };
+                let mut chain = Chain::default();
                 let mut at = *start;
-                while let Some(bond) = self.next(at) {
-                    chain.sightings.push(Arc::clone(&self.sightings[&bond.to]));
+                while let Some(Known { sighting, looked }) = self.known(at) {
+                    chain.sightings.push(Arc::clone(sighting));
+                    chain.looked.push(*looked);
+                    let Some(bond) = self.next(at) else { break };
                     chain.certainties.push(bond.certainty);
                     at = bond.to;
                 }
@@ -247,19 +252,19 @@ impl Assembler {
 
     /// The parts of a chain that are one vehicle each.
     fn whole(&self, chain: &Chain) -> Vec<(usize, usize)> {
-        let looked = chain.sightings.iter().map(|sighting| self.look(sighting)).collect::<Vec<_>>();
         let mut whole = Vec::new();
-        self.cut(chain, &looked, 0, looked.len(), &mut whole);
+        self.cut(chain, 0, chain.looked.len(), &mut whole);
         whole
     }
 
     /// Cuts `from..until` of a chain at the weakest bond within its first conflict, and so on with both halves.
-    fn cut(&self, chain: &Chain, looked: &[Looked], from: usize, until: usize, whole: &mut Vec<(usize, usize)>) {
-        let conflict = (from + 1..until).find_map(|j| (from..j).rev().find(|i| self.conflict(&looked[*i], &looked[j])).map(|i| (i, j)));
+    fn cut(&self, chain: &Chain, from: usize, until: usize, whole: &mut Vec<(usize, usize)>) {
+        let conflict = |i: usize, j: usize| self.conflict(&chain.looked[i], &chain.looked[j]);
+        let conflict = (from + 1..until).find_map(|j| (from..j).rev().find(|i| conflict(*i, j)).map(|i| (i, j)));
         let Some((i, j)) = conflict else { return whole.push((from, until)) };
         let weakest = (i..j).min_by_key(|bond| chain.certainties[*bond]).unwrap_or(i);
-        self.cut(chain, looked, from, weakest + 1, whole);
-        self.cut(chain, looked, weakest + 1, until, whole);
+        self.cut(chain, from, weakest + 1, whole);
+        self.cut(chain, weakest + 1, until, whole);
     }
 
     /// Whether two sightings cannot be one vehicle: plates that contradict each other, or no time for the way.
@@ -279,7 +284,7 @@ impl Assembler {
 
     fn keep(&mut self, first: Id, itinerary: Arc<Itinerary>) {
         for sighting in &itinerary.sightings {
-            self.first.insert(sighting.id, first);
+            self.node(sighting.id).first = Some(first);
         }
         self.by_age.insert(age(&itinerary));
         self.itineraries.insert(first, itinerary);
@@ -287,11 +292,16 @@ impl Assembler {
 
     /// The bond to the next sighting, if that is known.
     fn next(&self, id: Id) -> Option<Bond> {
-        self.onward.get(&id).copied().filter(|bond| self.sightings.contains_key(&id) && self.sightings.contains_key(&bond.to))
+        let onward = self.nodes.get(&id).filter(|node| node.known.is_some())?.onward?;
+        self.known(onward.to).map(|_| onward)
     }
 
     fn previous(&self, id: Id) -> Option<Id> {
-        self.backward.get(&id).copied().filter(|from| self.next(*from).is_some_and(|bond| bond.to == id))
+        self.nodes.get(&id)?.backward.filter(|from| self.next(*from).is_some_and(|bond| bond.to == id))
+    }
+
+    fn known(&self, id: Id) -> Option<&Known> {
+        self.nodes.get(&id)?.known.as_ref()
     }
 
     fn expired(&self, until_ms: u64, now: Clock) -> bool {
@@ -304,22 +314,46 @@ impl Assembler {
             self.by_age.remove(&oldest);
             let Some(itinerary) = self.itineraries.remove(&oldest.1) else { continue };
             for sighting in &itinerary.sightings {
-                self.first.remove(&sighting.id);
-                self.sightings.remove(&sighting.id);
-                self.backward.remove(&sighting.id);
-                self.onward.remove(&sighting.id);
+                self.nodes.remove(&sighting.id);
             }
         }
     }
 }
 
+/// All that is known around a sighting: it may come before its bonds or after them.
+#[derive(Debug, Default)]
+struct Node {
+    known: Option<Known>,
+    onward: Option<Bond>,
+    /// The sighting it follows.
+    backward: Option<Id>,
+    /// The first sighting of the journey it is part of.
+    first: Option<Id>,
+}
+
+impl Node {
+    fn is_empty(&self) -> bool {
+        self.known.is_none() && self.onward.is_none() && self.backward.is_none() && self.first.is_none()
+    }
+}
+
+/// A sighting that is remembered.
+#[derive(Debug)]
+struct Known {
+    sighting: Arc<Sighting>,
+    looked: Looked,
+}
+
 /// Sightings bound to each other, and how surely: one certainty less than sightings.
+#[derive(Default)]
 struct Chain {
     sightings: Vec<Arc<Sighting>>,
+    looked: Vec<Looked>,
     certainties: Vec<u16>,
 }
 
 /// What makes two sightings conflict.
+#[derive(Clone, Copy, Debug)]
 struct Looked {
     camera: Option<u16>,
     at_ms: u64,

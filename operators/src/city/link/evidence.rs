@@ -8,7 +8,7 @@ use schemas::{Body, Class, PlateKind};
 
 use super::LinkParameters;
 use super::pace::{Unimpeded, unimpeded};
-use super::seen::{Seen, SeenPlate};
+use super::seen::{Looks, Seen, SeenPlate};
 use crate::city::road::{CameraNumber, Road, UsualWay};
 use crate::city::similarity::{Millinats, Similarity};
 
@@ -54,6 +54,11 @@ pub(super) const PLATOON_MS: u64 = 30_000;
 /// When a neighbour in the platoon left and when it arrived.
 pub(super) type Neighbour = (u64, u64);
 
+/// Who drove from where the first was seen to where the other was, just before and just after.
+pub(super) trait Platoon: Fn(&Seen, &Seen) -> [Option<Neighbour>; 2] {}
+
+impl<F: Fn(&Seen, &Seen) -> [Option<Neighbour>; 2]> Platoon for F {}
+
 /// What the scores need to know.
 #[derive(Debug)]
 pub(super) struct Evidence {
@@ -70,7 +75,7 @@ impl Evidence {
     /// For `b` being the next sighting of the vehicle of `a`, by their plates; `None` if it cannot be or too little speaks for it.
     pub(super) fn same_plate(&self, a: &Seen, b: &Seen) -> Option<Millinats> {
         let plates = self.plates(a.plate.as_ref()?, b.plate.as_ref()?)?;
-        let looks = millinats(looks(a, b).min(0.0));
+        let looks = millinats(looks(a.looks(), b.looks()).min(0.0));
         if plates + looks < SAME_PLATE {
             return None;
         }
@@ -79,22 +84,20 @@ impl Evidence {
 
     /// For `b` being the next sighting after `a`, at least one of them without a plate, at neighbouring cameras; the platoon
     /// is that of the link between them.
-    pub(super) fn next(&self, a: &Seen, b: &Seen, platoon: [Option<Neighbour>; 2]) -> Option<Millinats> {
+    pub(super) fn next(&self, a: &Seen, b: &Seen, platoon: impl Platoon) -> Option<Millinats> {
         if !self.road.adjacent(a.camera, b.camera) || b.at_ms >= a.at_ms + self.parameters.nearby.ms() {
             return None;
         }
-        let (travel, looks) = (self.drive(a, b, platoon)?, looks(a, b));
-        let once = if a.plate.is_some() || b.plate.is_some() { UNREAD_ONCE } else { 0.0 };
-        Some(millinats(travel + looks - STRANGERS + once))
+        Some(millinats(self.drive(a, b, platoon(a, b))? + unread(a.looks(), b.looks())))
     }
 
     /// For `u`, without a plate, lying between `b` and `c`, which are one vehicle by their plates.
-    pub(super) fn between(&self, [b, u, c]: [&Seen; 3], platoons: [[Option<Neighbour>; 2]; 2]) -> Option<Millinats> {
+    pub(super) fn between(&self, [b, u, c]: [&Seen; 3], platoon: impl Platoon) -> Option<Millinats> {
         if !self.road.adjacent(b.camera, u.camera) && !self.road.adjacent(u.camera, c.camera) {
             return None;
         }
-        let there = self.drive(b, u, platoons[0])? + self.drive(u, c, platoons[1])?;
-        let looks = (looks(b, u) + looks(u, c)) / 2.0;
+        let there = self.drive(b, u, platoon(b, u))? + self.drive(u, c, platoon(u, c))?;
+        let looks = (looks(b.looks(), u.looks()) + looks(u.looks(), c.looks())) / 2.0;
         Some(millinats(there - self.travel(b, c)? + looks - STRANGERS + JUMPED))
     }
 
@@ -105,18 +108,26 @@ impl Evidence {
 
     /// The likelihood of the way and its time, per second; `None` if no vehicle can do it.
     fn travel(&self, a: &Seen, b: &Seen) -> Option<f64> {
-        let took_ms = b.at_ms.checked_sub(a.at_ms).filter(|took| *took > 0)?;
+        let took_ms = self.possible(a, b)?;
         if a.camera == b.camera {
-            return (took_ms >= self.parameters.same_camera_gap.ms()).then_some(RETURNED);
-        }
-        if !self.road.possible(a.camera, b.camera, took_ms, self.parameters.fastest) {
-            return None;
+            return Some(RETURNED);
         }
         let usual = self.road.usual(a.camera, b.camera).map_or(UNUSUAL, |way| {
             let hops = f64::from(way.hops);
             self.paced(self.duration(way, took_ms), a, b, way) + (hops - 1.0) * MISSED + hops * TURNED
         });
         Some(usual.max(UNUSUAL))
+    }
+
+    /// How long the way took, ms; `None` if no vehicle can do it in that time.
+    fn possible(&self, a: &Seen, b: &Seen) -> Option<u64> {
+        let took_ms = b.at_ms.checked_sub(a.at_ms).filter(|took| *took > 0)?;
+        let possible = if a.camera == b.camera {
+            took_ms >= self.parameters.same_camera_gap.ms()
+        } else {
+            self.road.possible(a.camera, b.camera, took_ms, self.parameters.fastest)
+        };
+        possible.then_some(took_ms)
     }
 
     /// The density of a travel time where something stopped the vehicle or may have, put right by how fast it left and arrived.
@@ -128,15 +139,14 @@ impl Evidence {
 
     /// As `travel`, with the platoon's word where there is one.
     fn drive(&self, a: &Seen, b: &Seen, platoon: [Option<Neighbour>; 2]) -> Option<f64> {
-        let travel = self.travel(a, b)?;
-        let Some(way) = self.road.usual(a.camera, b.camera).filter(|_| self.road.adjacent(a.camera, b.camera)) else {
-            return Some(travel);
-        };
-        let near = |(_, arrived): &Neighbour| arrived.abs_diff(b.at_ms) < PLATOON_MS;
-        let neighbours = platoon.iter().flatten().filter(|neighbour| near(neighbour));
-        let anyone = self.duration(way, b.at_ms - a.at_ms);
+        let near = |neighbour: Option<Neighbour>| neighbour.filter(|(_, arrived)| arrived.abs_diff(b.at_ms) < PLATOON_MS);
+        let platoon = platoon.map(near);
+        let way = self.road.usual(a.camera, b.camera).filter(|_| platoon != [None; 2] && self.road.adjacent(a.camera, b.camera));
+        let Some(way) = way else { return self.travel(a, b) };
+        let anyone = self.duration(way, self.possible(a, b)?);
+        let neighbours = platoon.iter().flatten();
         let (sum, count) = neighbours.fold((0.0, 0u32), |(sum, count), neighbour| (sum + like(a, b, *neighbour, anyone), count + 1));
-        if count == 0 { Some(travel) } else { Some(self.paced((sum / f64::from(count)).ln(), a, b, way) + TURNED) }
+        Some(self.paced((sum / f64::from(count)).ln(), a, b, way) + TURNED)
     }
 
     /// The density of a travel time: nothing is faster than free flow by much, up to one red light a link is as likely as
@@ -151,6 +161,20 @@ impl Evidence {
     }
 }
 
+/// Whether anything can speak for `b` being the next sighting after `a`, so long after it, at least one of them without a plate. Most
+/// who pass do not look alike, and no travel time makes up for that: those in a platoon [narrow](like) it to four seconds, the
+/// speeds at both ends to a tenth of [it](unimpeded).
+pub(super) fn may_follow(took_ms: u64, a: Looks, b: Looks) -> bool {
+    // The likeliest there is, per second, as `ln`.
+    let drive = match took_ms {
+        0..1_000 => return true,
+        1_000..10_000 => 2.31,
+        10_000..40_000 => 0.0,
+        _ => -1.38,
+    };
+    drive + TURNED + unread(a, b) > 0.0
+}
+
 /// The density of having driven like this neighbour, or, for one in ten, like anyone.
 fn like(a: &Seen, b: &Seen, (left, arrived): Neighbour, anyone: f64) -> f64 {
     let gap_s = arrived.abs_diff(b.at_ms) as f64 / 1_000.0;
@@ -160,8 +184,13 @@ fn like(a: &Seen, b: &Seen, (left, arrived): Neighbour, anyone: f64) -> f64 {
     alike * (-off_s / width_s).exp() / (2.0 * width_s) + (1.0 - alike) * anyone.exp()
 }
 
+/// What speaks for two sightings being one vehicle, at least one of them without a plate, but for the way.
+fn unread(a: Looks, b: Looks) -> f64 {
+    looks(a, b) - STRANGERS + if a.is_read || b.is_read { UNREAD_ONCE } else { 0.0 }
+}
+
 /// How much class and colour say: the rarer what they share, the more.
-fn looks(a: &Seen, b: &Seen) -> f64 {
+fn looks(a: Looks, b: Looks) -> f64 {
     let class = if a.class == b.class { class_rarity(a.class) } else { DIFFERENT };
     let body = match (a.body, b.body) {
         (Some(one), Some(other)) if one == other => body_rarity(one),
@@ -202,3 +231,48 @@ fn millinats(nats: f64) -> Millinats {
 
 /// The link between two cameras, for looking up its platoon.
 pub(super) type Stretch = (CameraNumber, CameraNumber);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use schemas::{City, Id};
+
+    use super::*;
+
+    /// One street of 300 m between two cameras.
+    static STREET: LazyLock<Evidence> = LazyLock::new(|| {
+        let camera = |id: &str| {
+            serde_json::json!({"id": id, "centre": "x", "lon_e7": 0, "lat_e7": 0, "heading_deg": 0, "fps": 5,
+                "clock_error_ms": 50, "ground": [], "lanes": [], "lines": [], "zones": []})
+        };
+        let city = serde_json::json!({"name": "t", "centres": ["x"], "cameras": [camera("a"), camera("b")],
+            "links": [{"from": "a", "to": "b", "length_cm": 30_000, "adjacent": true}], "sections": []});
+        Evidence::new(Road::of(&serde_json::from_value::<City>(city).unwrap()), LinkParameters::default())
+    });
+
+    proptest! {
+        #[test]
+        fn nothing_speaks_for_what_may_not_follow(
+            took_ms in prop_oneof![1u64..12_000, 1u64..240_000],
+            speeds in prop::option::of((1u16..4_000, 1u16..4_000)),
+            neighbours in prop::array::uniform2(prop::option::of((-200_000i64..200_000, -35_000i64..35_000))),
+            classes in prop::array::uniform2(prop::sample::select(vec![Class::Car, Class::Motorbike, Class::Truck])),
+            bodies in prop::array::uniform2(prop::sample::select(vec![None, Some(Body::White), Some(Body::Brown)])),
+        ) {
+            let (left_ms, arrived_ms) = (1_000_000, 1_000_000 + took_ms);
+            let seen = |camera: CameraNumber, at_ms, speed_cms| {
+                let (class, body) = (classes[usize::from(camera)], bodies[usize::from(camera)]);
+                Seen { id: Id(u64::from(camera)), camera, at_ms, class, body, speed_cms, plate: None }
+            };
+            let (a, b) = (seen(0, left_ms, speeds.map(|(left, _)| left)), seen(1, arrived_ms, speeds.map(|(_, arrived)| arrived)));
+            let platoon = neighbours.map(|off| off.map(|(left, arrived)| {
+                (left_ms.saturating_add_signed(left), arrived_ms.saturating_add_signed(arrived))
+            }));
+            if !may_follow(took_ms, a.looks(), b.looks()) {
+                prop_assert!(STREET.next(&a, &b, |_, _| platoon).is_none_or(|score| score <= 0));
+            }
+        }
+    }
+}

@@ -34,12 +34,22 @@ enum Claim {
     Gap(Id),
 }
 
+/// A sighting that is remembered.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    seen: Seen,
+    /// Whether others may follow it.
+    is_after: bool,
+    /// Whether others may precede it.
+    is_before: bool,
+}
+
 /// Links sightings; see [`link`](super::link).
 #[derive(Debug)]
 pub struct Linker {
     evidence: Evidence,
     paces: Paces,
-    seen: FxHashMap<Id, Seen>,
+    sightings: FxHashMap<Id, Known>,
     by_age: BTreeSet<(u64, Id)>,
     by_text: FxHashMap<[u8; 16], SmallVec<[Id; 2]>>,
     read: Vec<Reads>,
@@ -73,7 +83,7 @@ impl Linker {
         Self {
             evidence: Evidence::new(road, parameters),
             paces: Paces::of(city),
-            seen: FxHashMap::default(),
+            sightings: FxHashMap::default(),
             by_age: BTreeSet::new(),
             by_text: FxHashMap::default(),
             read: (0..cameras).map(|_| Reads::default()).collect(),
@@ -116,7 +126,7 @@ impl Linker {
     /// How many sightings are remembered, and how many hypotheses about them.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
-        (self.seen.len(), self.plates.len() + self.fills.len())
+        (self.sightings.len(), self.plates.len() + self.fills.len())
     }
 
     /// The same in bytes, with what has come of the hypotheses.
@@ -137,7 +147,7 @@ impl Linker {
             let (id, stands) = (sighting.id, *diff > 0);
             let seen = Some(sighting).filter(|_| stands).and_then(|sighting| Seen::of(sighting, &self.evidence.road, &self.paces));
             let seen = seen.filter(|seen| !self.expired(seen.at_ms, now));
-            let before = self.seen.get(&id).copied();
+            let before = self.seen(id).copied();
             if before == seen {
                 continue;
             }
@@ -149,7 +159,7 @@ impl Linker {
 
     fn insert(&mut self, seen: &Seen, touched: &mut Touched) {
         touched.sightings.push(seen.id);
-        self.seen.insert(seen.id, *seen);
+        self.sightings.insert(seen.id, Known { seen: *seen, is_after: false, is_before: false });
         self.by_age.insert((seen.at_ms, seen.id));
         let Some(plate) = seen.plate else { return self.openings.insert(seen) };
         for other in self.with_similar_plates(seen, &plate) {
@@ -166,9 +176,10 @@ impl Linker {
     fn with_similar_plates(&self, seen: &Seen, plate: &SeenPlate) -> Vec<Seen> {
         let (window_ms, nearby_ms) = (self.evidence.parameters.window.ms(), self.evidence.parameters.nearby.ms());
         let (road, text) = (&self.evidence.road, plate.read.text());
-        let same = self.by_text.get(&text).into_iter().flatten().map(|id| self.seen[id]);
+        let same = self.by_text.get(&text).into_iter().flatten().map(|id| self.sightings[id].seen);
         let mut found: Vec<_> = same.filter(|other| other.at_ms.abs_diff(seen.at_ms) <= window_ms).collect();
-        let mut look = |camera: u16, span| found.extend(self.read[usize::from(camera)].alike(plate, span).map(|id| self.seen[&id]));
+        let mut look =
+            |camera: u16, span| found.extend(self.read[usize::from(camera)].alike(plate, span).map(|id| self.sightings[&id].seen));
         let hops = |from, to| road.usual(from, to).map_or(1, |way| u64::from(way.hops));
         for camera in road.reached_from(seen.camera) {
             look(*camera, seen.at_ms.saturating_sub(nearby_ms * hops(*camera, seen.camera))..seen.at_ms);
@@ -193,10 +204,14 @@ impl Linker {
 
     /// Takes a sighting out of every index.
     fn put_away(&mut self, seen: &Seen) {
-        self.seen.remove(&seen.id);
+        let known = self.sightings.remove(&seen.id);
         self.by_age.remove(&(seen.at_ms, seen.id));
-        self.openings.close(Opening::After(seen.id), seen);
-        self.openings.close(Opening::Before(seen.id), seen);
+        if known.is_some_and(|known| known.is_after) {
+            self.openings.close(Opening::After(seen.id), seen);
+        }
+        if known.is_some_and(|known| known.is_before) {
+            self.openings.close(Opening::Before(seen.id), seen);
+        }
         self.openings.close_gap(&self.evidence.road, seen.id);
         let Some(plate) = seen.plate else { return self.openings.remove(seen) };
         self.read[usize::from(seen.camera)].remove(seen.at_ms, seen.id);
@@ -216,16 +231,18 @@ impl Linker {
         touched.sightings.extend(neighbours);
         sorted(&mut touched.sightings);
         for id in &touched.sightings {
-            let Some(seen) = self.seen.get(id).copied() else { continue };
             let (previous, next) = (self.previous(*id), self.next(*id));
+            let Some(known) = self.sightings.get_mut(id) else { continue };
+            let Known { seen, is_after, is_before } = *known;
             let (after, before) = (seen.plate.is_none() || next.is_none(), seen.plate.is_some() && previous.is_none());
-            if self.openings.is_after(&seen) != after {
+            (known.is_after, known.is_before) = (after, before);
+            if is_after != after {
                 self.turn(Opening::After(*id), after, &seen, &mut touched.placings);
             }
-            if self.openings.is_before(&seen) != before {
+            if is_before != before {
                 self.turn(Opening::Before(*id), before, &seen, &mut touched.placings);
             }
-            let end = next.and_then(|next| self.seen.get(&next)).filter(|end| self.openings.is_gap(&self.evidence.road, &seen, end));
+            let end = next.and_then(|next| self.seen(next)).filter(|end| self.openings.is_gap(&self.evidence.road, &seen, end));
             let known = self.openings.gap_end(*id);
             if known != end.map(|end| end.id) || known.is_some_and(|end| changed.binary_search(&end).is_ok()) {
                 let end = end.copied();
@@ -241,10 +258,10 @@ impl Linker {
             }
         }
         for id in &touched.sightings {
-            let from = self.previous(*id).and_then(|from| self.seen.get(&from).copied());
-            let drive = from.zip(self.seen.get(id).copied()).filter(|(from, to)| self.evidence.road.adjacent(from.camera, to.camera));
+            let from = self.previous(*id).and_then(|from| self.seen(from).copied());
+            let drive = from.zip(self.seen(*id).copied()).filter(|(from, to)| self.evidence.road.adjacent(from.camera, to.camera));
             for change in self.platoons.set(*id, drive) {
-                self.openings.arrivals(change, |id| self.seen.get(&id).copied(), &mut touched.placings);
+                self.openings.arrivals(change, &mut touched.placings);
             }
         }
         touched.origins.extend(&touched.sightings);
@@ -269,11 +286,12 @@ impl Linker {
             let before = self.fills.score(*placing);
             let score = self.placing(*placing).filter(|score| *score > 0);
             match score {
+                _ if score == before => {}
                 Some(score) => self.fills.set(*placing, score, claims(*placing)),
                 None => self.fills.remove(*placing),
             }
             // One that stands may lead elsewhere without weighing more or less: its gap may end at another sighting.
-            if before != score || self.fills.stands(*placing) {
+            if before != score || (score.is_some() && self.fills.stands(*placing)) {
                 moved.push(*placing);
             }
         }
@@ -297,23 +315,23 @@ impl Linker {
 
     /// How much speaks for a sighting without a plate being where an opening is.
     fn placing(&self, (opening, id): Placing) -> Option<Millinats> {
-        let at = self.seen.get(&opening.id())?;
-        let seen = self.seen.get(&id).filter(|seen| seen.plate.is_none())?;
-        let platoon = |from, to| self.platoons.around(from, to);
+        let Known { seen: at, is_after, is_before } = self.sightings.get(&opening.id())?;
+        let seen = self.seen(id).filter(|seen| seen.plate.is_none())?;
+        let platoon = |from: &Seen, to: &Seen| self.platoons.around(from, to);
         match opening {
-            Opening::After(_) if self.openings.is_after(at) => self.evidence.next(at, seen, platoon(at, seen)),
-            Opening::Before(_) if self.openings.is_before(at) => self.evidence.next(seen, at, platoon(seen, at)),
+            Opening::After(_) if *is_after => self.evidence.next(at, seen, platoon),
+            Opening::Before(_) if *is_before => self.evidence.next(seen, at, platoon),
             Opening::After(_) | Opening::Before(_) => None,
             Opening::Gap(_) => {
-                let end = self.seen.get(&self.openings.gap_end(at.id)?)?;
-                self.evidence.between([at, seen, end], [platoon(at, seen), platoon(seen, end)])
+                let end = self.seen(self.openings.gap_end(at.id)?)?;
+                self.evidence.between([at, seen, end], platoon)
             }
         }
     }
 
     /// The bond that leaves a sighting.
     fn bond(&self, from: Id) -> Option<Bond> {
-        self.seen.get(&from)?;
+        self.seen(from)?;
         if let Some(placing) = self.fills.holder(Claim::Out(from)) {
             let to = match placing {
                 (Opening::After(_), filling) => Some(filling),
@@ -358,6 +376,10 @@ impl Linker {
         self.fills.score(placing).unwrap_or_default()
     }
 
+    fn seen(&self, id: Id) -> Option<&Seen> {
+        self.sightings.get(&id).map(|known| &known.seen)
+    }
+
     fn next(&self, id: Id) -> Option<Id> {
         self.plates.holder(Claim::Out(id)).map(|(_, to)| to)
     }
@@ -373,7 +395,7 @@ impl Linker {
 
     fn expire(&mut self, now: Clock) {
         while let Some((_, id)) = self.by_age.first().copied().filter(|(at_ms, _)| self.expired(*at_ms, now)) {
-            if let Some(seen) = self.seen.get(&id).copied() {
+            if let Some(seen) = self.seen(id).copied() {
                 self.forget(&seen);
             }
         }
@@ -387,12 +409,12 @@ impl Linker {
         self.platoons.forget(id);
         let claims = [Claim::Out(id), Claim::In(id), Claim::Gap(id)];
         for (from, to) in claims.iter().flat_map(|claim| self.plates.wanting(*claim)).collect::<Vec<_>>() {
-            if !self.plates.stands((from, to)) || ![from, to].iter().any(|other| self.seen.contains_key(other)) {
+            if !self.plates.stands((from, to)) || ![from, to].iter().any(|other| self.sightings.contains_key(other)) {
                 self.plates.forget((from, to));
             }
         }
         for placing in claims.iter().flat_map(|claim| self.fills.wanting(*claim)).collect::<Vec<_>>() {
-            if !self.fills.stands(placing) || ![placing.0.id(), placing.1].iter().any(|other| self.seen.contains_key(other)) {
+            if !self.fills.stands(placing) || ![placing.0.id(), placing.1].iter().any(|other| self.sightings.contains_key(other)) {
                 self.fills.forget(placing);
             }
         }

@@ -9,14 +9,16 @@
 //! Kept per camera and in order of time, so that both questions (which openings for `u`, which `u` for an opening) are short
 //! walks over neighbouring cameras.
 
+use std::ops::Range;
+
 use rustc_hash::FxHashMap;
 use schemas::Id;
 
-use super::evidence::Stretch;
+use super::evidence::{Stretch, may_follow};
 use super::platoons::Arrivals;
-use super::seen::Seen;
-use super::timeline::Timeline;
-use crate::city::road::Road;
+use super::seen::{Looks, Seen};
+use super::timeline::{Entry, Timeline};
+use crate::city::road::{CameraNumber, Road};
 
 /// Where a sighting without a plate could belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,19 +56,19 @@ impl Spot {
     }
 }
 
-/// All openings, and all sightings without a plate.
+/// All openings, and all sightings without a plate; with what tells at a glance who cannot go where.
 #[derive(Debug)]
 pub(super) struct Openings {
     nearby_ms: u64,
-    after: Vec<Timeline<()>>,
-    before: Vec<Timeline<()>>,
+    after: Vec<Timeline<Looks>>,
+    before: Vec<Timeline<Looks>>,
     /// By the sighting a gap begins with: that and the one which ends it.
     open: FxHashMap<Id, [Spot; 2]>,
     /// By each camera a gap could be filled at; with the moment it ends and the cameras on its both sides.
     gaps: Vec<Timeline<(u64, Stretch)>>,
     /// By the camera where gaps end, and the moment they do: the sighting they begin with, and when.
     ends: Vec<Timeline<u64>>,
-    plateless: Vec<Timeline<()>>,
+    plateless: Vec<Timeline<Looks>>,
 }
 
 impl Openings {
@@ -85,16 +87,6 @@ impl Openings {
         }
     }
 
-    /// Whether others may follow a sighting.
-    pub(super) fn is_after(&self, at: &Seen) -> bool {
-        self.after[usize::from(at.camera)].contains(at.at_ms, at.id)
-    }
-
-    /// Whether others may precede a sighting.
-    pub(super) fn is_before(&self, at: &Seen) -> bool {
-        self.before[usize::from(at.camera)].contains(at.at_ms, at.id)
-    }
-
     /// The sighting that ends the gap that begins with this one.
     pub(super) fn gap_end(&self, from: Id) -> Option<Id> {
         self.open.get(&from).map(|[_, end]| end.id)
@@ -103,8 +95,8 @@ impl Openings {
     /// Opens what was closed: behind a sighting, or before it.
     pub(super) fn open(&mut self, opening: Opening, at: &Seen) {
         match opening {
-            Opening::After(id) => self.after[usize::from(at.camera)].insert(at.at_ms, id, ()),
-            Opening::Before(id) => self.before[usize::from(at.camera)].insert(at.at_ms, id, ()),
+            Opening::After(id) => self.after[usize::from(at.camera)].insert(at.at_ms, id, at.looks()),
+            Opening::Before(id) => self.before[usize::from(at.camera)].insert(at.at_ms, id, at.looks()),
             Opening::Gap(_) => {}
         }
     }
@@ -139,7 +131,7 @@ impl Openings {
 
     /// Adds a sighting without a plate.
     pub(super) fn insert(&mut self, seen: &Seen) {
-        self.plateless[usize::from(seen.camera)].insert(seen.at_ms, seen.id, ());
+        self.plateless[usize::from(seen.camera)].insert(seen.at_ms, seen.id, seen.looks());
     }
 
     /// Takes a sighting without a plate out.
@@ -154,20 +146,22 @@ impl Openings {
 
     /// Whom an opening of this sighting could take in.
     pub(super) fn takers(&self, road: &Road, opening: Opening, at: &Seen, placings: &mut Vec<Placing>) {
-        let mut add = |camera: u16, from_ms: u64, until_ms: u64| {
-            let there = self.plateless[usize::from(camera)].within(from_ms..until_ms);
-            placings.extend(there.map(|(_, id, ())| (opening, *id)));
-        };
         match opening {
             Opening::After(_) => {
-                road.onward(at.camera).iter().for_each(|camera| add(*camera, at.at_ms + 1, at.at_ms + self.nearby_ms));
+                for camera in road.onward(at.camera) {
+                    let arrived = self.plateless[usize::from(*camera)].within(at.at_ms + 1..at.at_ms + self.nearby_ms);
+                    let alike = arrived.filter(|(arrived_ms, _, looks)| may_follow(*arrived_ms - at.at_ms, at.looks(), *looks));
+                    placings.extend(alike.map(|(_, id, _)| (opening, *id)));
+                }
             }
             Opening::Before(_) => {
-                road.backward(at.camera).iter().for_each(|camera| add(*camera, (at.at_ms + 1).saturating_sub(self.nearby_ms), at.at_ms));
+                road.backward(at.camera).iter().for_each(|camera| self.ahead(*camera, (at.at_ms, at.id, at.looks()), placings))
             }
             Opening::Gap(id) => {
-                if let Some([at, end]) = self.open.get(&id) {
-                    gap_cameras(road, *at, *end).for_each(|camera| add(camera, at.at_ms + 1, end.at_ms));
+                let Some([at, end]) = self.open.get(&id) else { return };
+                for camera in gap_cameras(road, *at, *end) {
+                    let there = self.plateless[usize::from(camera)].within(at.at_ms + 1..end.at_ms);
+                    placings.extend(there.map(|(_, id, _)| (opening, *id)));
                 }
             }
         }
@@ -175,52 +169,63 @@ impl Openings {
 
     /// Where a sighting without a plate could go; behind it, others have an opening of their own.
     pub(super) fn placings(&self, road: &Road, seen: &Seen, placings: &mut Vec<Placing>) {
+        let entry = (seen.at_ms, seen.id, seen.looks());
         for camera in road.backward(seen.camera) {
-            self.behind(*camera, seen, placings);
+            self.behind(*camera, entry, placings);
         }
         for camera in road.onward(seen.camera) {
             let heads = self.before[usize::from(*camera)].within(seen.at_ms + 1..seen.at_ms + self.nearby_ms);
-            placings.extend(heads.map(|(_, id, ())| (Opening::Before(*id), seen.id)));
+            let alike = heads.filter(|(at_ms, _, looks)| may_follow(*at_ms - seen.at_ms, seen.looks(), *looks));
+            placings.extend(alike.map(|(_, id, _)| (Opening::Before(*id), seen.id)));
         }
-        self.within_gaps(seen, None, placings);
+        self.within_gaps(seen.camera, entry, None, placings);
     }
 
     /// What must be weighed anew when the platoon that arrives over `stretch` within a span of time is another.
-    pub(super) fn arrivals(
-        &self,
-        ((from, to), from_ms, until_ms): Arrivals,
-        seen: impl Fn(Id) -> Option<Seen>,
-        placings: &mut Vec<Placing>,
-    ) {
+    pub(super) fn arrivals(&self, ((from, to), from_ms, until_ms): Arrivals, placings: &mut Vec<Placing>) {
         let span = from_ms..until_ms + 1;
-        for (_, id, ()) in self.plateless[usize::from(to)].within(span.clone()) {
-            if let Some(arrived) = seen(*id) {
-                self.behind(from, &arrived, placings);
-                self.within_gaps(&arrived, Some(from), placings);
-            }
+        for arrived in self.plateless[usize::from(to)].within(span.clone()) {
+            self.behind(from, *arrived, placings);
+            self.within_gaps(to, *arrived, Some(from), placings);
         }
-        for (at_ms, id, ()) in self.before[usize::from(to)].within(span.clone()) {
-            let left = self.plateless[usize::from(from)].within((at_ms + 1).saturating_sub(self.nearby_ms)..*at_ms);
-            placings.extend(left.map(|(_, passed, ())| (Opening::Before(*id), *passed)));
+        for head in self.before[usize::from(to)].within(span.clone()) {
+            self.ahead(from, *head, placings);
         }
         for (at_ms, id, began_ms) in self.ends[usize::from(to)].within(span) {
             let left = self.plateless[usize::from(from)].within(*began_ms + 1..*at_ms);
-            placings.extend(left.map(|(_, passed, ())| (Opening::Gap(*id), *passed)));
+            placings.extend(left.map(|(_, passed, _)| (Opening::Gap(*id), *passed)));
         }
     }
 
     /// Behind those who left `camera` not long before.
-    fn behind(&self, camera: u16, seen: &Seen, placings: &mut Vec<Placing>) {
-        let left = self.after[usize::from(camera)].within((seen.at_ms + 1).saturating_sub(self.nearby_ms)..seen.at_ms);
-        placings.extend(left.map(|(_, id, ())| (Opening::After(*id), seen.id)));
+    fn behind(&self, camera: CameraNumber, (at_ms, id, looks): Entry<Looks>, placings: &mut Vec<Placing>) {
+        let left = self.after[usize::from(camera)].within(self.not_long_before(at_ms));
+        let alike = left.filter(|(left_ms, _, left)| may_follow(at_ms - *left_ms, *left, looks));
+        placings.extend(alike.map(|(_, left, _)| (Opening::After(*left), id)));
+    }
+
+    /// Ahead of a head, those without a plate who left `camera` not long before.
+    fn ahead(&self, camera: CameraNumber, (at_ms, id, looks): Entry<Looks>, placings: &mut Vec<Placing>) {
+        let left = self.plateless[usize::from(camera)].within(self.not_long_before(at_ms));
+        let alike = left.filter(|(left_ms, _, left)| may_follow(at_ms - *left_ms, *left, looks));
+        placings.extend(alike.map(|(_, left, _)| (Opening::Before(id), *left)));
+    }
+
+    fn not_long_before(&self, at_ms: u64) -> Range<u64> {
+        (at_ms + 1).saturating_sub(self.nearby_ms)..at_ms
     }
 
     /// Into gaps that span its moment, those that begin at one camera or all.
-    fn within_gaps(&self, seen: &Seen, beginning: Option<u16>, placings: &mut Vec<Placing>) {
-        let began = self.gaps[usize::from(seen.camera)].within(seen.at_ms.saturating_sub(2 * self.nearby_ms)..seen.at_ms);
-        let spanning =
-            began.filter(|(_, _, (until_ms, (from, _)))| *until_ms > seen.at_ms && beginning.is_none_or(|camera| camera == *from));
-        placings.extend(spanning.map(|(_, id, _)| (Opening::Gap(*id), seen.id)));
+    fn within_gaps(
+        &self,
+        camera: CameraNumber,
+        (at_ms, id, _): Entry<Looks>,
+        beginning: Option<CameraNumber>,
+        placings: &mut Vec<Placing>,
+    ) {
+        let began = self.gaps[usize::from(camera)].within(at_ms.saturating_sub(2 * self.nearby_ms)..at_ms);
+        let spanning = began.filter(|(_, _, (until_ms, (from, _)))| *until_ms > at_ms && beginning.is_none_or(|camera| camera == *from));
+        placings.extend(spanning.map(|(_, gap, _)| (Opening::Gap(*gap), id)));
     }
 }
 

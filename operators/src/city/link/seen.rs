@@ -20,6 +20,15 @@ pub(super) struct Seen {
     pub(super) plate: Option<SeenPlate>,
 }
 
+/// What tells at a glance that two sightings are not of one vehicle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Looks {
+    pub(super) class: Class,
+    pub(super) body: Option<Body>,
+    /// Whether its plate was read.
+    pub(super) is_read: bool,
+}
+
 /// A plate as linking sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SeenPlate {
@@ -45,5 +54,9 @@ impl Seen {
             speed_cms: paces.at(camera, sighting),
             plate,
         })
+    }
+
+    pub(super) fn looks(&self) -> Looks {
+        Looks { class: self.class, body: self.body, is_read: self.plate.is_some() }
     }
 }

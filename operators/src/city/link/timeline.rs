@@ -36,11 +36,6 @@ impl<T> Timeline<T> {
         }
     }
 
-    /// Whether there is a thing with this time and id.
-    pub(super) fn contains(&self, at_ms: u64, id: Id) -> bool {
-        self.find(at_ms, id).is_ok()
-    }
-
     /// The things within a span of time, in order.
     pub(super) fn within(&self, span: Range<u64>) -> impl Iterator<Item = &Entry<T>> {
         let from = self.from(span.start);
