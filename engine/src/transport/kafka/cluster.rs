@@ -25,6 +25,9 @@ use super::progress;
 /// How long a question may take. Brokers answer in milliseconds, or not at all.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it may take until a broker knows that it leads a partition which others say it does.
+const SETTLING: Duration = Duration::from_secs(1);
+
 /// A cluster and the clients that speak to it.
 pub(super) struct Cluster {
     pub(super) config: KafkaConfig,
@@ -186,17 +189,26 @@ impl Cluster {
 
 /// The offsets of a partition from the first that is kept to the end of what a consumer may see.
 pub(super) fn watermarks(consumer: &BaseConsumer<Connection>, topic: &str, partition: i32) -> KafkaResult<Range<u64>> {
-    let fetch = || consumer.fetch_watermarks(topic, partition, PATIENCE);
-    let (first, next) = fetch().or_else(|error| match error.rdkafka_error_code() {
-        // What librdkafka remembers is that there was no leader or another one, as when a broker had been away; it does not look
-        // again by itself.
-        Some(Code::UnknownPartition | Code::LeaderNotAvailable | Code::NotLeaderForPartition) => {
-            consumer.fetch_metadata(Some(topic), PATIENCE).and_then(|_| fetch())
+    let began = Instant::now();
+    let (first, next) = loop {
+        match consumer.fetch_watermarks(topic, partition, PATIENCE) {
+            // What librdkafka remembers is that there was no leader or another one, as when a broker had been away; it does not look
+            // again by itself. And a broker may be told of as leader of a new topic before it knows.
+            Err(error) if has_moved(&error) && began.elapsed() < SETTLING => {
+                consumer.fetch_metadata(Some(topic), PATIENCE)?;
+                thread::sleep(Duration::from_millis(20));
+            }
+            result => break result?,
         }
-        _ => Err(error),
-    })?;
+    };
     let offset = |offset: i64| u64::try_from(offset).unwrap_or(0);
     Ok(offset(first)..offset(next))
+}
+
+/// Whether another broker is to be asked, or the same one a moment later.
+fn has_moved(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(Code::UnknownPartition | Code::LeaderNotAvailable | Code::NotLeaderForPartition))
 }
 
 fn numbers(topic: &MetadataTopic) -> Vec<u32> {

@@ -258,8 +258,9 @@ impl Linker {
             }
         }
         for id in &touched.sightings {
-            let from = self.previous(*id).and_then(|from| self.seen(from).copied());
-            let drive = from.zip(self.seen(*id).copied()).filter(|(from, to)| self.evidence.road.adjacent(from.camera, to.camera));
+            let spot = |id: Id| self.seen(id).map(Seen::spot);
+            let drive = self.previous(*id).and_then(spot).zip(spot(*id));
+            let drive = drive.filter(|(from, to)| self.evidence.road.adjacent(from.camera, to.camera));
             for change in self.platoons.set(*id, drive) {
                 self.openings.arrivals(change, &mut touched.placings);
             }

@@ -16,7 +16,7 @@ use schemas::Id;
 
 use super::evidence::{Stretch, may_follow};
 use super::platoons::Arrivals;
-use super::seen::{Looks, Seen};
+use super::seen::{Looks, Seen, Spot};
 use super::timeline::{Entry, Timeline};
 use crate::city::road::{CameraNumber, Road};
 
@@ -41,20 +41,6 @@ impl Opening {
 
 /// A sighting without a plate in an opening.
 pub(super) type Placing = (Opening, Id);
-
-/// Where and when a sighting was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Spot {
-    id: Id,
-    camera: u16,
-    at_ms: u64,
-}
-
-impl Spot {
-    fn of(seen: &Seen) -> Self {
-        Self { id: seen.id, camera: seen.camera, at_ms: seen.at_ms }
-    }
-}
 
 /// All openings, and all sightings without a plate; with what tells at a glance who cannot go where.
 #[derive(Debug)]
@@ -112,7 +98,7 @@ impl Openings {
 
     /// Opens a gap.
     pub(super) fn open_gap(&mut self, road: &Road, from: &Seen, to: &Seen) {
-        let [at, end] = [from, to].map(Spot::of);
+        let [at, end] = [from, to].map(Seen::spot);
         for camera in gap_cameras(road, at, end) {
             self.gaps[usize::from(camera)].insert(at.at_ms, at.id, (end.at_ms, (at.camera, end.camera)));
         }

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use schemas::Id;
 
 use super::evidence::{Neighbour, PLATOON_MS, Stretch};
-use super::seen::Seen;
+use super::seen::{Seen, Spot};
 use super::timeline::Timeline;
 
 /// Arrivals over a link, from one moment to another, both included.
@@ -15,7 +15,7 @@ pub(super) type Arrivals = (Stretch, u64, u64);
 pub(super) struct Platoons {
     stretches: FxHashMap<Stretch, Timeline<u64>>,
     /// By the sighting of arrival: where it came from and where it is.
-    known: FxHashMap<Id, (Seen, Seen)>,
+    known: FxHashMap<Id, (Spot, Spot)>,
 }
 
 impl Platoons {
@@ -27,7 +27,7 @@ impl Platoons {
 
     /// Makes known that the vehicle seen at `arrival` came straight from elsewhere, or that it did not. Returns the moments of
     /// arrival whose neighbours are others now, each a link and a span of time, both ends included.
-    pub(super) fn set(&mut self, arrival: Id, drive: Option<(Seen, Seen)>) -> Vec<Arrivals> {
+    pub(super) fn set(&mut self, arrival: Id, drive: Option<(Spot, Spot)>) -> Vec<Arrivals> {
         if self.known.get(&arrival) == drive.as_ref() {
             return Vec::new();
         }
@@ -45,7 +45,7 @@ impl Platoons {
     }
 
     /// Takes an arrival out and tells what was known of it.
-    pub(super) fn forget(&mut self, arrival: Id) -> Option<(Seen, Seen)> {
+    pub(super) fn forget(&mut self, arrival: Id) -> Option<(Spot, Spot)> {
         let (from, to) = self.known.remove(&arrival)?;
         if let Some(arrivals) = self.stretches.get_mut(&(from.camera, to.camera)) {
             arrivals.remove(to.at_ms, arrival);

@@ -20,6 +20,14 @@ pub(super) struct Seen {
     pub(super) plate: Option<SeenPlate>,
 }
 
+/// Where and when a sighting was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) id: Id,
+    pub(super) camera: CameraNumber,
+    pub(super) at_ms: u64,
+}
+
 /// What tells at a glance that two sightings are not of one vehicle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Looks {
@@ -54,6 +62,10 @@ impl Seen {
             speed_cms: paces.at(camera, sighting),
             plate,
         })
+    }
+
+    pub(super) fn spot(&self) -> Spot {
+        Spot { id: self.id, camera: self.camera, at_ms: self.at_ms }
     }
 
     pub(super) fn looks(&self) -> Looks {
