@@ -52,12 +52,11 @@ impl KafkaReader {
         // How much is known to who begins anew.
         let lost = || vec![Lost { from: self.next, until: self.next, ..held.lost() }];
         match error.rdkafka_error_code() {
-            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => TransportError::lasting(format!(
-                "{held} no longer keeps what comes next"
-            ))
-            .hint("Its retention is too short for this job, or it was deleted (and perhaps made again): start the job under another name.")
-            .lost(lost())
-            .because(error),
+            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                let message = format!("{held} no longer keeps what comes next");
+                let hint = "Its retention is too short for this job, or it was deleted (and perhaps made again): start the job under another name.";
+                TransportError::lasting(message).hint(hint).lost(lost()).because(error)
+            }
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId) => {
                 TransportError::lasting(format!("{held} was deleted while it was read")).lost(lost()).because(error)
             }

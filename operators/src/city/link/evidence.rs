@@ -54,10 +54,8 @@ pub(super) const PLATOON_MS: u64 = 30_000;
 /// When a neighbour in the platoon left and when it arrived.
 pub(super) type Neighbour = (u64, u64);
 
-/// Who drove from where the first was seen to where the other was, just before and just after.
-pub(super) trait Platoon: Fn(&Seen, &Seen) -> [Option<Neighbour>; 2] {}
-
-impl<F: Fn(&Seen, &Seen) -> [Option<Neighbour>; 2]> Platoon for F {}
+/// Who in the platoon arrived just before and just after.
+pub(super) type Neighbours = [Option<Neighbour>; 2];
 
 /// What the scores need to know.
 #[derive(Debug)]
@@ -84,7 +82,7 @@ impl Evidence {
 
     /// For `b` being the next sighting after `a`, at least one of them without a plate, at neighbouring cameras; the platoon
     /// is that of the link between them.
-    pub(super) fn next(&self, a: &Seen, b: &Seen, platoon: impl Platoon) -> Option<Millinats> {
+    pub(super) fn next(&self, a: &Seen, b: &Seen, platoon: impl Fn(&Seen, &Seen) -> Neighbours) -> Option<Millinats> {
         if !self.road.adjacent(a.camera, b.camera) || b.at_ms >= a.at_ms + self.parameters.nearby.ms() {
             return None;
         }
@@ -92,7 +90,7 @@ impl Evidence {
     }
 
     /// For `u`, without a plate, lying between `b` and `c`, which are one vehicle by their plates.
-    pub(super) fn between(&self, [b, u, c]: [&Seen; 3], platoon: impl Platoon) -> Option<Millinats> {
+    pub(super) fn between(&self, [b, u, c]: [&Seen; 3], platoon: impl Fn(&Seen, &Seen) -> Neighbours) -> Option<Millinats> {
         if !self.road.adjacent(b.camera, u.camera) && !self.road.adjacent(u.camera, c.camera) {
             return None;
         }
@@ -138,7 +136,7 @@ impl Evidence {
     }
 
     /// As `travel`, with the platoon's word where there is one.
-    fn drive(&self, a: &Seen, b: &Seen, platoon: [Option<Neighbour>; 2]) -> Option<f64> {
+    fn drive(&self, a: &Seen, b: &Seen, platoon: Neighbours) -> Option<f64> {
         let near = |neighbour: Option<Neighbour>| neighbour.filter(|(_, arrived)| arrived.abs_diff(b.at_ms) < PLATOON_MS);
         let platoon = platoon.map(near);
         let way = self.road.usual(a.camera, b.camera).filter(|_| platoon != [None; 2] && self.road.adjacent(a.camera, b.camera));

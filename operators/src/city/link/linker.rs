@@ -16,8 +16,9 @@ use smallvec::{SmallVec, smallvec};
 
 use super::evidence::Evidence;
 use super::matching::{Claims, Matching};
-use super::openings::{Opening, Openings, Placing};
+use super::openings::Openings;
 use super::pace::Paces;
+use super::placing::{Claim, Opening, Placing, claim, claims, exchanged, origins};
 use super::platoons::Platoons;
 use super::reads::Reads;
 use super::seen::{Seen, SeenPlate};
@@ -25,14 +26,6 @@ use super::{Bond, LinkParameters};
 use crate::city::road::Road;
 use crate::city::similarity::Millinats;
 use crate::stream::{Clock, Footprint};
-
-/// What only one bond can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Claim {
-    Out(Id),
-    In(Id),
-    Gap(Id),
-}
 
 /// A sighting that is remembered.
 #[derive(Clone, Copy, Debug)]
@@ -204,12 +197,12 @@ impl Linker {
 
     /// Takes a sighting out of every index.
     fn put_away(&mut self, seen: &Seen) {
-        let known = self.sightings.remove(&seen.id);
+        let Some(Known { is_after, is_before, .. }) = self.sightings.remove(&seen.id) else { return };
         self.by_age.remove(&(seen.at_ms, seen.id));
-        if known.is_some_and(|known| known.is_after) {
+        if is_after {
             self.openings.close(Opening::After(seen.id), seen);
         }
-        if known.is_some_and(|known| known.is_before) {
+        if is_before {
             self.openings.close(Opening::Before(seen.id), seen);
         }
         self.openings.close_gap(&self.evidence.road, seen.id);
@@ -286,15 +279,17 @@ impl Linker {
         for placing in &touched.placings {
             let before = self.fills.score(*placing);
             let score = self.placing(*placing).filter(|score| *score > 0);
-            match score {
-                _ if score == before => {}
-                Some(score) => self.fills.set(*placing, score, claims(*placing)),
-                None => self.fills.remove(*placing),
+            if score == before {
+                // One that stands may lead elsewhere without weighing more or less: its gap may end at another sighting.
+                if !self.fills.stands(*placing) {
+                    continue;
+                }
+            } else if let Some(score) = score {
+                self.fills.set(*placing, score, claims(*placing));
+            } else {
+                self.fills.remove(*placing);
             }
-            // One that stands may lead elsewhere without weighing more or less: its gap may end at another sighting.
-            if before != score || (score.is_some() && self.fills.stands(*placing)) {
-                moved.push(*placing);
-            }
+            moved.push(*placing);
         }
         moved
     }
@@ -419,44 +414,6 @@ impl Linker {
                 self.fills.forget(placing);
             }
         }
-    }
-}
-
-/// What an opening offers.
-fn claim(opening: Opening) -> Claim {
-    match opening {
-        Opening::After(id) => Claim::Out(id),
-        Opening::Before(id) => Claim::In(id),
-        Opening::Gap(id) => Claim::Gap(id),
-    }
-}
-
-/// What a placing takes: the opening, and one side or both of the sighting placed there.
-fn claims((opening, id): Placing) -> Claims<Claim> {
-    match opening {
-        Opening::After(_) => smallvec![claim(opening), Claim::In(id)],
-        Opening::Before(_) => smallvec![claim(opening), Claim::Out(id)],
-        Opening::Gap(_) => smallvec![claim(opening), Claim::In(id), Claim::Out(id)],
-    }
-}
-
-/// The sightings whose next one a placing decides.
-fn origins((opening, id): Placing) -> SmallVec<[Id; 2]> {
-    match opening {
-        Opening::After(before) => smallvec![before],
-        Opening::Before(_) => smallvec![id],
-        Opening::Gap(before) => smallvec![before, id],
-    }
-}
-
-/// A placing after a rival took another's place: what the rival gains there, the other gets here.
-fn exchanged(holder: Placing, other: Placing, rival: Placing) -> Placing {
-    let instead = |id| if id == rival.1 { other.1 } else { id };
-    match holder.0 {
-        opening if opening == rival.0 && rival.1 == other.1 => (other.0, holder.1),
-        Opening::After(id) => (Opening::After(instead(id)), instead(holder.1)),
-        Opening::Before(id) => (Opening::Before(instead(id)), instead(holder.1)),
-        Opening::Gap(id) => (Opening::Gap(id), instead(holder.1)),
     }
 }
 

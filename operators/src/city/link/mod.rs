@@ -17,6 +17,7 @@ mod linker;
 mod matching;
 mod openings;
 mod pace;
+mod placing;
 mod platoons;
 mod reads;
 mod seen;

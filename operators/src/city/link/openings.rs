@@ -9,38 +9,15 @@
 //! Kept per camera and in order of time, so that both questions (which openings for `u`, which `u` for an opening) are short
 //! walks over neighbouring cameras.
 
-use std::ops::Range;
-
 use rustc_hash::FxHashMap;
 use schemas::Id;
 
 use super::evidence::{Stretch, may_follow};
+use super::placing::{Opening, Placing};
 use super::platoons::Arrivals;
 use super::seen::{Looks, Seen, Spot};
 use super::timeline::{Entry, Timeline};
 use crate::city::road::{CameraNumber, Road};
-
-/// Where a sighting without a plate could belong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Opening {
-    /// Behind this sighting.
-    After(Id),
-    /// Before this sighting.
-    Before(Id),
-    /// Between this sighting and the next one by plate.
-    Gap(Id),
-}
-
-impl Opening {
-    /// The sighting it is named for.
-    pub(super) fn id(self) -> Id {
-        let (Self::After(id) | Self::Before(id) | Self::Gap(id)) = self;
-        id
-    }
-}
-
-/// A sighting without a plate in an opening.
-pub(super) type Placing = (Opening, Id);
 
 /// All openings, and all sightings without a plate; with what tells at a glance who cannot go where.
 #[derive(Debug)]
@@ -135,14 +112,11 @@ impl Openings {
         match opening {
             Opening::After(_) => {
                 for camera in road.onward(at.camera) {
-                    let arrived = self.plateless[usize::from(*camera)].within(at.at_ms + 1..at.at_ms + self.nearby_ms);
-                    let alike = arrived.filter(|(arrived_ms, _, looks)| may_follow(*arrived_ms - at.at_ms, at.looks(), *looks));
-                    placings.extend(alike.map(|(_, id, _)| (opening, *id)));
+                    let onward = self.after_it(&self.plateless[usize::from(*camera)], at.entry());
+                    placings.extend(onward.map(|id| (opening, id)));
                 }
             }
-            Opening::Before(_) => {
-                road.backward(at.camera).iter().for_each(|camera| self.ahead(*camera, (at.at_ms, at.id, at.looks()), placings))
-            }
+            Opening::Before(_) => road.backward(at.camera).iter().for_each(|camera| self.ahead(*camera, at.entry(), placings)),
             Opening::Gap(id) => {
                 let Some([at, end]) = self.open.get(&id) else { return };
                 for camera in gap_cameras(road, *at, *end) {
@@ -155,24 +129,23 @@ impl Openings {
 
     /// Where a sighting without a plate could go; behind it, others have an opening of their own.
     pub(super) fn placings(&self, road: &Road, seen: &Seen, placings: &mut Vec<Placing>) {
-        let entry = (seen.at_ms, seen.id, seen.looks());
         for camera in road.backward(seen.camera) {
-            self.behind(*camera, entry, placings);
+            self.behind(*camera, seen.entry(), placings);
         }
         for camera in road.onward(seen.camera) {
-            let heads = self.before[usize::from(*camera)].within(seen.at_ms + 1..seen.at_ms + self.nearby_ms);
-            let alike = heads.filter(|(at_ms, _, looks)| may_follow(*at_ms - seen.at_ms, seen.looks(), *looks));
-            placings.extend(alike.map(|(_, id, _)| (Opening::Before(*id), seen.id)));
+            let heads = self.after_it(&self.before[usize::from(*camera)], seen.entry());
+            placings.extend(heads.map(|head| (Opening::Before(head), seen.id)));
         }
-        self.within_gaps(seen.camera, entry, None, placings);
+        self.within_gaps(seen.spot(), None, placings);
     }
 
     /// What must be weighed anew when the platoon that arrives over `stretch` within a span of time is another.
     pub(super) fn arrivals(&self, ((from, to), from_ms, until_ms): Arrivals, placings: &mut Vec<Placing>) {
         let span = from_ms..until_ms + 1;
         for arrived in self.plateless[usize::from(to)].within(span.clone()) {
+            let (at_ms, id, _) = *arrived;
             self.behind(from, *arrived, placings);
-            self.within_gaps(to, *arrived, Some(from), placings);
+            self.within_gaps(Spot { id, camera: to, at_ms }, Some(from), placings);
         }
         for head in self.before[usize::from(to)].within(span.clone()) {
             self.ahead(from, *head, placings);
@@ -184,31 +157,31 @@ impl Openings {
     }
 
     /// Behind those who left `camera` not long before.
-    fn behind(&self, camera: CameraNumber, (at_ms, id, looks): Entry<Looks>, placings: &mut Vec<Placing>) {
-        let left = self.after[usize::from(camera)].within(self.not_long_before(at_ms));
-        let alike = left.filter(|(left_ms, _, left)| may_follow(at_ms - *left_ms, *left, looks));
-        placings.extend(alike.map(|(_, left, _)| (Opening::After(*left), id)));
+    fn behind(&self, camera: CameraNumber, seen: Entry<Looks>, placings: &mut Vec<Placing>) {
+        let left = self.before_it(&self.after[usize::from(camera)], seen);
+        placings.extend(left.map(|left| (Opening::After(left), seen.1)));
     }
 
     /// Ahead of a head, those without a plate who left `camera` not long before.
-    fn ahead(&self, camera: CameraNumber, (at_ms, id, looks): Entry<Looks>, placings: &mut Vec<Placing>) {
-        let left = self.plateless[usize::from(camera)].within(self.not_long_before(at_ms));
-        let alike = left.filter(|(left_ms, _, left)| may_follow(at_ms - *left_ms, *left, looks));
-        placings.extend(alike.map(|(_, left, _)| (Opening::Before(id), *left)));
+    fn ahead(&self, camera: CameraNumber, head: Entry<Looks>, placings: &mut Vec<Placing>) {
+        let left = self.before_it(&self.plateless[usize::from(camera)], head);
+        placings.extend(left.map(|left| (Opening::Before(head.1), left)));
     }
 
-    fn not_long_before(&self, at_ms: u64) -> Range<u64> {
-        (at_ms + 1).saturating_sub(self.nearby_ms)..at_ms
+    /// Those who were there not long before a sighting and whom it may follow.
+    fn before_it(&self, there: &Timeline<Looks>, (at_ms, _, looks): Entry<Looks>) -> impl Iterator<Item = Id> {
+        let left = there.within((at_ms + 1).saturating_sub(self.nearby_ms)..at_ms);
+        left.filter(move |(left_ms, _, left)| may_follow(at_ms - *left_ms, *left, looks)).map(|(_, id, _)| *id)
+    }
+
+    /// Those who were there not long after a sighting and who may follow it.
+    fn after_it(&self, there: &Timeline<Looks>, (at_ms, _, looks): Entry<Looks>) -> impl Iterator<Item = Id> {
+        let arrived = there.within(at_ms + 1..at_ms + self.nearby_ms);
+        arrived.filter(move |(arrived_ms, _, arrived)| may_follow(*arrived_ms - at_ms, looks, *arrived)).map(|(_, id, _)| *id)
     }
 
     /// Into gaps that span its moment, those that begin at one camera or all.
-    fn within_gaps(
-        &self,
-        camera: CameraNumber,
-        (at_ms, id, _): Entry<Looks>,
-        beginning: Option<CameraNumber>,
-        placings: &mut Vec<Placing>,
-    ) {
+    fn within_gaps(&self, Spot { id, camera, at_ms }: Spot, beginning: Option<CameraNumber>, placings: &mut Vec<Placing>) {
         let began = self.gaps[usize::from(camera)].within(at_ms.saturating_sub(2 * self.nearby_ms)..at_ms);
         let spanning = began.filter(|(_, _, (until_ms, (from, _)))| *until_ms > at_ms && beginning.is_none_or(|camera| camera == *from));
         placings.extend(spanning.map(|(_, gap, _)| (Opening::Gap(*gap), id)));

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use schemas::Id;
 
-use super::evidence::{Neighbour, PLATOON_MS, Stretch};
+use super::evidence::{Neighbours, PLATOON_MS, Stretch};
 use super::seen::{Seen, Spot};
 use super::timeline::Timeline;
 
@@ -20,7 +20,7 @@ pub(super) struct Platoons {
 
 impl Platoons {
     /// Who arrived just before and just after.
-    pub(super) fn around(&self, from: &Seen, to: &Seen) -> [Option<Neighbour>; 2] {
+    pub(super) fn around(&self, from: &Seen, to: &Seen) -> Neighbours {
         let Some(arrivals) = self.stretches.get(&(from.camera, to.camera)) else { return [None; 2] };
         arrivals.around(to.at_ms).map(|neighbour| neighbour.map(|(arrived, _, left)| (*left, *arrived)))
     }

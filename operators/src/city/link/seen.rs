@@ -3,6 +3,7 @@
 use schemas::{Body, Class, Id, Name, PlateColour, PlateKind, Sighting};
 
 use super::pace::Paces;
+use super::timeline::Entry;
 use crate::city::road::{CameraNumber, Road};
 use crate::city::similarity::Read;
 
@@ -70,5 +71,10 @@ impl Seen {
 
     pub(super) fn looks(&self) -> Looks {
         Looks { class: self.class, body: self.body, is_read: self.plate.is_some() }
+    }
+
+    /// As a timeline has it that tells of looks.
+    pub(super) fn entry(&self) -> Entry<Looks> {
+        (self.at_ms, self.id, self.looks())
     }
 }
