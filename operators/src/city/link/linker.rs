@@ -140,12 +140,14 @@ impl Linker {
             let (id, stands) = (sighting.id, *diff > 0);
             let seen = Some(sighting).filter(|_| stands).and_then(|sighting| Seen::of(sighting, &self.evidence.road, &self.paces));
             let seen = seen.filter(|seen| !self.expired(seen.at_ms, now));
-            let before = self.seen(id).copied();
-            if before == seen {
-                continue;
+            match (self.seen(id).copied(), seen) {
+                (before, seen) if before == seen => {}
+                (Some(before), Some(seen)) if before == (Seen { speed_cms: before.speed_cms, ..seen }) => self.drove(&seen, touched),
+                (before, seen) => {
+                    before.iter().for_each(|before| self.remove(before, touched));
+                    seen.iter().for_each(|seen| self.insert(seen, touched));
+                }
             }
-            before.iter().for_each(|before| self.remove(before, touched));
-            seen.iter().for_each(|seen| self.insert(seen, touched));
         }
         changes.clear();
     }
@@ -156,13 +158,41 @@ impl Linker {
         self.by_age.insert((seen.at_ms, seen.id));
         let Some(plate) = seen.plate else { return self.openings.insert(seen) };
         for other in self.with_similar_plates(seen, &plate) {
-            let (a, b) = if (other.at_ms, other.id) < (seen.at_ms, seen.id) { (&other, seen) } else { (seen, &other) };
-            if let Some(score) = self.evidence.same_plate(a, b) {
-                self.plates.set((a.id, b.id), score, smallvec![Claim::Out(a.id), Claim::In(b.id)]);
-            }
+            self.same_plate(seen, &other);
         }
         self.by_text.entry(plate.read.text()).or_default().push(seen.id);
         self.read[usize::from(seen.camera)].insert(seen.at_ms, seen.id, &plate);
+    }
+
+    /// Weighs whether two sightings are one vehicle by their plates.
+    fn same_plate(&mut self, one: &Seen, other: &Seen) {
+        let (a, b) = if (one.at_ms, one.id) < (other.at_ms, other.id) { (one, other) } else { (other, one) };
+        if let Some(score) = self.evidence.same_plate(a, b) {
+            self.plates.set((a.id, b.id), score, smallvec![Claim::Out(a.id), Claim::In(b.id)]);
+        }
+    }
+
+    /// Takes in how fast a sighting drove, where nothing else is new of it: it stays where it is in every index and others are like
+    /// it as before, but all it is part of may weigh more or less.
+    fn drove(&mut self, seen: &Seen, touched: &mut Touched) {
+        let id = seen.id;
+        let Some(known) = self.sightings.get_mut(&id) else { return };
+        known.seen = *seen;
+        let Known { is_after, is_before, .. } = *known;
+        touched.sightings.push(id);
+        let pairs = [Claim::Out(id), Claim::In(id)].into_iter().flat_map(|claim| self.plates.wanting(claim));
+        for (from, to) in pairs.collect::<SmallVec<[_; 8]>>() {
+            if let Some(other) = self.seen(if from == id { to } else { from }).copied() {
+                self.same_plate(seen, &other);
+            }
+        }
+        let mut open = |opening| self.openings.takers(&self.evidence.road, opening, seen, &mut touched.placings);
+        if is_after {
+            open(Opening::After(id));
+        }
+        if is_before {
+            open(Opening::Before(id));
+        }
     }
 
     /// Those with the same text anywhere within the window, and those with a similar one where it could have driven to or from.
@@ -216,8 +246,8 @@ impl Linker {
         }
     }
 
-    /// After the chains by plate have settled: where they are open now, and who drove in a platoon. `changed` are those whose
-    /// openings were closed because they look otherwise now.
+    /// After the chains by plate have settled: where they are open now, and who drove in a platoon. `changed` are those that
+    /// are new or otherwise now.
     fn reopen(&mut self, changed: &[Id], touched: &mut Touched) {
         let neighbours = touched.sightings.iter().flat_map(|id| [self.previous(*id), self.next(*id)]).flatten();
         let neighbours: SmallVec<[Id; 8]> = neighbours.collect();
@@ -237,7 +267,7 @@ impl Linker {
             }
             let end = next.and_then(|next| self.seen(next)).filter(|end| self.openings.is_gap(&self.evidence.road, &seen, end));
             let known = self.openings.gap_end(*id);
-            if known != end.map(|end| end.id) || known.is_some_and(|end| changed.binary_search(&end).is_ok()) {
+            if known != end.map(|end| end.id) || known.is_some_and(|end| [*id, end].iter().any(|id| changed.binary_search(id).is_ok())) {
                 let end = end.copied();
                 touched.placings.extend(self.fills.wanting(Claim::Gap(*id)));
                 self.openings.close_gap(&self.evidence.road, *id);

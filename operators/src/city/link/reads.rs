@@ -11,7 +11,7 @@ use schemas::{Id, PlateKind};
 use super::seen::SeenPlate;
 use super::timeline::first_not;
 
-/// Reads with more wrong symbols than this are found only if they are the same text.
+/// Reads with more symbols that differ than this are two plates' even before it is weighed how alike the symbols are.
 const DIFFERENCES_MOST: u8 = 3;
 
 /// Plates by time and id.
@@ -34,13 +34,15 @@ impl Text {
         Self { symbols: plate.read.text(), len: plate.read.symbols() as u8, kind: plate.kind }
     }
 
-    /// Whether it may be the same plate but is not the same text: a few symbols are others, or one is missing.
+    /// Whether it may be the same plate but is not the same text: a few symbols are others, or one is missing and a few are others.
     fn may_be(&self, other: &Self) -> bool {
         let layouts = self.kind == other.kind || self.kind == PlateKind::Other || other.kind == PlateKind::Other;
+        let (short, long) = if self.len <= other.len { (self, other) } else { (other, self) };
         layouts
-            && match self.len.abs_diff(other.len) {
-                0 => (1..=DIFFERENCES_MOST).contains(&differences(&self.symbols, &other.symbols)),
-                missing => missing == 1,
+            && match long.len - short.len {
+                0 => (1..=DIFFERENCES_MOST).contains(&differences(&short.symbols, &long.symbols)),
+                1 => strays(&short.symbols, &long.symbols) <= DIFFERENCES_MOST,
+                _ => false,
             }
     }
 }
@@ -48,6 +50,13 @@ impl Text {
 /// At how many places the bytes differ; a comparison of all at once.
 fn differences(a: &[u8; 16], b: &[u8; 16]) -> u8 {
     a.iter().zip(b).map(|(a, b)| u8::from(a != b)).sum()
+}
+
+/// How many bytes of the shorter are not found in the longer, neither at their place nor at the next: at least as many as are wrong,
+/// whichever byte of the longer is the one too many.
+fn strays(short: &[u8; 16], long: &[u8; 16]) -> u8 {
+    let next = long[1..].iter().chain([&u8::MAX]);
+    short.iter().zip(long).zip(next).map(|((symbol, here), next)| u8::from(symbol != here && symbol != next)).sum()
 }
 
 impl Reads {
