@@ -7,6 +7,7 @@
 mod world;
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::Arc;
 
 use operators::city::LinkParameters;
@@ -91,7 +92,7 @@ proptest! {
             // Some are said again a moment later with another speed alone, as when a vehicle reaches the stop line.
             let again = faster.map(|speed| made(&(seen.0, seen.1, seen.2, seen.3, seen.4, speed)));
             let first = (!withdrawn).then(|| made(&seen));
-            for sighting in [Some(first), again.map(Some)].into_iter().flatten() {
+            for sighting in iter::once(first).chain(again.map(Some)) {
                 piecemeal.say(seen.0, sighting.clone());
                 told.push((seen.0, sighting));
                 if steps == 0 {

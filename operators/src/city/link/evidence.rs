@@ -4,11 +4,11 @@
 //! flow, then a red light or two), and by the *platoon*, the vehicles just before and after that are known to have
 //! driven the same link. At signals they bunch, so a neighbour's travel time tells ten times more than the road does.
 
-use schemas::{Body, Class, PlateKind};
+use schemas::{Body, Class};
 
 use super::LinkParameters;
 use super::pace::{Unimpeded, unimpeded};
-use super::seen::{Looks, Seen, SeenPlate};
+use super::seen::{Looks, Seen, SeenPlate, may_be_laid_out_alike};
 use crate::city::road::{CameraNumber, Road, UsualWay};
 use crate::city::similarity::{Millinats, Similarity};
 
@@ -100,8 +100,8 @@ impl Evidence {
     }
 
     fn plates(&self, a: &SeenPlate, b: &SeenPlate) -> Option<Millinats> {
-        let layouts = a.kind == b.kind || a.kind == PlateKind::Other || b.kind == PlateKind::Other;
-        layouts.then(|| self.similarity.of(&a.read, &b.read) + if a.colour == b.colour { 0 } else { OTHER_COLOUR })
+        let colour = if a.colour == b.colour { 0 } else { OTHER_COLOUR };
+        may_be_laid_out_alike(a.kind, b.kind).then(|| self.similarity.of(&a.read, &b.read) + colour)
     }
 
     /// The likelihood of the way and its time, per second; `None` if no vehicle can do it.

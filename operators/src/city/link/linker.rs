@@ -193,6 +193,7 @@ impl Linker {
         if is_before {
             open(Opening::Before(id));
         }
+        open(Opening::Gap(id));
     }
 
     /// Those with the same text anywhere within the window, and those with a similar one where it could have driven to or from.
@@ -267,7 +268,7 @@ impl Linker {
             }
             let end = next.and_then(|next| self.seen(next)).filter(|end| self.openings.is_gap(&self.evidence.road, &seen, end));
             let known = self.openings.gap_end(*id);
-            if known != end.map(|end| end.id) || known.is_some_and(|end| [*id, end].iter().any(|id| changed.binary_search(id).is_ok())) {
+            if known != end.map(|end| end.id) || known.is_some_and(|end| changed.binary_search(&end).is_ok()) {
                 let end = end.copied();
                 touched.placings.extend(self.fills.wanting(Claim::Gap(*id)));
                 self.openings.close_gap(&self.evidence.road, *id);

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use schemas::{Id, PlateKind};
 
-use super::seen::SeenPlate;
+use super::seen::{SeenPlate, may_be_laid_out_alike};
 use super::timeline::first_not;
 
 /// Reads with more symbols that differ than this are two plates' even before it is weighed how alike the symbols are.
@@ -36,9 +36,8 @@ impl Text {
 
     /// Whether it may be the same plate but is not the same text: a few symbols are others, or one is missing and a few are others.
     fn may_be(&self, other: &Self) -> bool {
-        let layouts = self.kind == other.kind || self.kind == PlateKind::Other || other.kind == PlateKind::Other;
         let (short, long) = if self.len <= other.len { (self, other) } else { (other, self) };
-        layouts
+        may_be_laid_out_alike(self.kind, other.kind)
             && match long.len - short.len {
                 0 => (1..=DIFFERENCES_MOST).contains(&differences(&short.symbols, &long.symbols)),
                 1 => strays(&short.symbols, &long.symbols) <= DIFFERENCES_MOST,

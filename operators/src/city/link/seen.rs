@@ -46,6 +46,11 @@ pub(super) struct SeenPlate {
     pub(super) colour: PlateColour,
 }
 
+/// Whether two plates may be one by how they are laid out; of one whose layout is not known anything may be.
+pub(super) fn may_be_laid_out_alike(a: PlateKind, b: PlateKind) -> bool {
+    a == b || a == PlateKind::Other || b == PlateKind::Other
+}
+
 impl Seen {
     /// `None` if the city does not know the camera.
     pub(super) fn of(sighting: &Sighting, road: &Road, paces: &Paces) -> Option<Self> {
