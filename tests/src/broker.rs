@@ -20,6 +20,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::line::Line;
+
 /// How long a broker may take to listen, on a slow and busy machine.
 const START_MOST: Duration = Duration::from_secs(120);
 
@@ -77,12 +79,32 @@ impl Broker {
     /// # Errors
     /// As for [`start`](Self::start).
     pub fn start_behind(line: impl FnOnce(u16) -> Option<u16>) -> Result<Self, Skipped> {
+        Self::start_with(line, |_| None)
+    }
+
+    /// As [`start`](Self::start), but the broker reaches its controller by a line. Where that goes dead, the broker is there and
+    /// answers, but counts as gone after nine seconds: it tells clients of no brokers at all.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    ///
+    /// # Panics
+    /// As for [`start`](Self::start).
+    pub fn start_away_from_its_controller() -> Result<(Self, Line), Skipped> {
+        let mut line = None;
+        let broker = Self::start_with(|_| None, |port| Some(line.insert(Line::to(port)).port()))?;
+        Ok((broker, line.expect("a line, which was asked for")))
+    }
+
+    /// Starts a broker; `clients` and `controller` give the ports of lines that lead to its own.
+    fn start_with(clients: impl FnOnce(u16) -> Option<u16>, controller: impl FnOnce(u16) -> Option<u16>) -> Result<Self, Skipped> {
         let jars = installed()?;
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let [port, controller] = free_ports();
-        let advertised = line(port).unwrap_or(port);
+        let [port, controller_port] = free_ports();
+        let advertised = clients(port).unwrap_or(port);
         let mut broker = Self { directory, jars, port, advertised, process: None };
-        let properties = properties(&broker.path("log"), port, advertised, controller);
+        let controllers = [controller_port, controller(controller_port).unwrap_or(controller_port)];
+        let properties = properties(&broker.path("log"), [port, advertised], controllers);
         fs::write(broker.path("server.properties"), properties).expect("a writable directory");
         broker.tool("kafka.tools.StorageTool", &["format", "--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config", "server.properties"]);
         broker.restart();
@@ -253,14 +275,16 @@ fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 /// One node in both roles, on loopback alone, whose own topics need no second node.
-fn properties(log: &Path, port: u16, advertised: u16, controller: u16) -> String {
+///
+/// Of the ports of each role the first is listened on, and the other told to who wants to connect.
+fn properties(log: &Path, [port, advertised]: [u16; 2], [controller, advertised_controller]: [u16; 2]) -> String {
     let log = log.display().to_string();
     let settings = [
         ("process.roles", "broker,controller"),
         ("node.id", "1"),
-        ("controller.quorum.voters", &format!("1@127.0.0.1:{controller}")),
+        ("controller.quorum.voters", &format!("1@127.0.0.1:{advertised_controller}")),
         ("listeners", &format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}")),
-        ("advertised.listeners", &format!("PLAINTEXT://127.0.0.1:{advertised}")),
+        ("advertised.listeners", &format!("PLAINTEXT://127.0.0.1:{advertised},CONTROLLER://127.0.0.1:{advertised_controller}")),
         ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
         ("controller.listener.names", "CONTROLLER"),
         ("log.dirs", &log),

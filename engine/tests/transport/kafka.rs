@@ -166,6 +166,46 @@ fn a_frozen_broker_passes_and_the_same_commit_succeeds_later() {
     assert_eq!(place.values(&alerts), ["1", "2"]);
 }
 
+/// As when a cluster's controllers are gone for a while, or when all its brokers stood still.
+#[test]
+fn clients_that_were_told_of_no_brokers_find_them_again() {
+    let (broker, line) = match Broker::start_away_from_its_controller() {
+        Ok(started) => started,
+        Err(skipped) => return println!("{skipped}"),
+    };
+    let place = Place { store: Box::new(connect(&broker, &[("message.timeout.ms", "3000")])), suffix: String::new() };
+    let (alerts, job) = (place.name("alerts"), place.name("job"));
+    let mut writer = place.writer(&job, &[&alerts]);
+    writer.commit(&[row(&alerts, "a", "1")], &progress(&job, 1)).expect("a commit");
+    let mut reader = place.store.reader(&alerts, 0, 0).expect("a reader");
+    assert_eq!(read_to_end(&mut *reader, 100).len(), 1);
+
+    line.die();
+    let begun = Instant::now();
+    let mut batch = Batch::default();
+    let silent = loop {
+        match reader.read(100, &mut batch) {
+            Ok(_) => assert!(begun.elapsed() < Duration::from_secs(60), "a broker that counts as gone is read on"),
+            Err(silent) => break silent,
+        }
+        thread::sleep(Duration::from_millis(100));
+    };
+    assert!(silent.retry && silent.message.ends_with("did not answer"), "{silent}");
+    let nobody = place.store.partitions(&alerts).and_then(|_| place.store.offsets(&alerts, 0)).expect_err("there is no broker");
+    assert!(nobody.retry, "{nobody}");
+    line.mend();
+
+    patiently(|| writer.commit(&[row(&alerts, "b", "2")], &progress(&job, 2)));
+    assert_eq!(patiently(|| writer.history()), [progress(&job, 1), progress(&job, 2)]);
+    let begun = Instant::now();
+    while patiently(|| reader.read(100, &mut batch)) != Position::CaughtUp || batch.records.is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the reader never goes on");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(batch.records.len(), 1);
+    assert_eq!(place.values(&alerts), ["1", "2"]);
+}
+
 /// A job's writer behind a line, and how many epochs it has committed.
 struct Behind {
     _broker: Broker,

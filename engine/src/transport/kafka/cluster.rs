@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{IsError, KafkaError, KafkaResult, RDKafkaErrorCode as Code};
-use rdkafka::metadata::{Metadata, MetadataTopic};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::BaseRecord;
 
 use super::super::topics::{check_name, missing};
 use super::super::{NewRecord, TransportError};
 use super::client::{KafkaConfig, Purpose, refused};
-use super::connection::Connection;
+use super::connection::{Connection, is_unanswered};
 use super::consumers::Consumers;
 use super::producer::Sender;
 use super::progress;
@@ -31,9 +31,9 @@ const SETTLING: Duration = Duration::from_secs(1);
 /// A cluster and the clients that speak to it.
 pub(super) struct Cluster {
     pub(super) config: KafkaConfig,
-    pub(super) consumers: Consumers,
-    /// It sees the records of open transactions too, so its watermarks are the log's own.
-    lookup: Arc<BaseConsumer<Connection>>,
+    pub(super) consumers: Arc<Consumers>,
+    /// It sees the records of open transactions too, so its watermarks are the log's own. `None` once nobody answered it.
+    lookup: Mutex<Option<Arc<BaseConsumer<Connection>>>>,
     /// Made when something is appended by hand for the first time.
     feeder: Mutex<Option<Sender>>,
 }
@@ -49,8 +49,8 @@ pub(super) struct Wanted<'a> {
 
 impl Cluster {
     pub(super) fn new(config: KafkaConfig) -> Result<Self, TransportError> {
-        let lookup = config.consumer(Purpose::Lookup)?;
-        Ok(Self { config, consumers: Consumers::default(), lookup, feeder: Mutex::default() })
+        let lookup = Mutex::new(Some(config.consumer(Purpose::Lookup)?));
+        Ok(Self { consumers: Consumers::new(config.clone()), config, lookup, feeder: Mutex::default() })
     }
 
     /// The cluster, for messages.
@@ -70,21 +70,20 @@ impl Cluster {
     /// The partitions of a topic, if there is such a topic.
     pub(super) fn existing(&self, topic: &str) -> Result<Option<Vec<u32>>, TransportError> {
         check_name(topic)?;
-        let metadata = self.metadata(&format!("topic “{topic}” cannot be looked up"), Some(topic))?;
-        let Some(found) = metadata.topics().first() else { return Ok(None) };
-        match found.error().filter(IsError::is_error).map(Code::from) {
-            None => Ok(Some(numbers(found))),
-            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
-            Some(code) => {
-                let what = format!("topic “{topic}” cannot be looked up");
-                Err(self.lookup.context().explain(&what, KafkaError::MetadataFetch(code)))
+        self.look_up(&format!("topic “{topic}” cannot be looked up"), |lookup| {
+            let metadata = lookup.fetch_metadata(Some(topic), PATIENCE)?;
+            let Some(found) = metadata.topics().first() else { return Ok(None) };
+            match found.error().filter(IsError::is_error).map(Code::from) {
+                None => Ok(Some(numbers(found))),
+                Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
+                Some(code) => Err(KafkaError::MetadataFetch(code)),
             }
-        }
+        })
     }
 
     /// All topics and their partitions, by name, but for Kafka's own and ours.
     pub(super) fn topics(&self) -> Result<Vec<(String, Vec<u32>)>, TransportError> {
-        let metadata = self.metadata("the topics cannot be listed", None)?;
+        let metadata = self.look_up("the topics cannot be listed", |lookup| lookup.fetch_metadata(None, PATIENCE))?;
         let ours = |name: &str| name.starts_with("__") || progress::topics().iter().any(|ours| ours.topic == name);
         let listed = metadata.topics().iter().filter(|topic| !ours(topic.name()));
         let mut topics: Vec<_> = listed.map(|topic| (topic.name().to_owned(), numbers(topic))).collect();
@@ -95,10 +94,8 @@ impl Cluster {
     /// The offsets that a partition keeps, those of open transactions included.
     pub(super) fn offsets(&self, topic: &str, partition: u32) -> Result<Range<u64>, TransportError> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
-        watermarks(&self.lookup, topic, number).map_err(|error| {
-            let what = format!("the offsets of topic “{topic}”, partition {partition} cannot be looked up");
-            self.lookup.context().explain(&what, error)
-        })
+        let what = format!("the offsets of topic “{topic}”, partition {partition} cannot be looked up");
+        self.look_up(&what, |lookup| watermarks(lookup, topic, number))
     }
 
     /// Makes the topics that are not there, and waits until they can be used.
@@ -152,7 +149,8 @@ impl Cluster {
     fn await_topic(&self, topic: &str) -> Result<(), TransportError> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            let metadata = self.metadata(&format!("topic “{topic}” cannot be looked up"), Some(topic))?;
+            let what = format!("topic “{topic}” cannot be looked up");
+            let metadata = self.look_up(&what, |lookup| lookup.fetch_metadata(Some(topic), PATIENCE))?;
             let ready = |found: &MetadataTopic| {
                 let partitions = found.partitions();
                 !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0)
@@ -167,11 +165,9 @@ impl Cluster {
 
     /// Appends by hand.
     pub(super) fn feed(&self, topic: &str, records: &[NewRecord<'_>]) -> Result<(), TransportError> {
-        let mut feeder = self.feeder.lock().unwrap_or_else(PoisonError::into_inner);
-        let feeder = match &mut *feeder {
-            Some(feeder) => feeder,
-            none => none.insert(Sender::new(&self.config, Purpose::Feed)?),
-        };
+        let mut kept = self.feeder.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that fails is not kept.
+        let feeder = kept.take().map_or_else(|| Sender::new(&self.config, Purpose::Feed), Ok)?;
         for (number, record) in records.iter().enumerate() {
             let mut message = BaseRecord::with_opaque_to(topic, number).partition(i32::try_from(record.partition).unwrap_or(i32::MAX));
             message.key = Some(record.key).filter(|key| !key.is_empty());
@@ -179,11 +175,25 @@ impl Cluster {
             message.timestamp = record.arrival_ms.and_then(|ms| i64::try_from(ms).ok());
             feeder.send(message)?;
         }
-        feeder.deliver().map(drop)
+        feeder.deliver()?;
+        *kept = Some(feeder);
+        Ok(())
     }
 
-    fn metadata(&self, what: &str, topic: Option<&str>) -> Result<Metadata, TransportError> {
-        self.lookup.fetch_metadata(topic, PATIENCE).map_err(|error| self.lookup.context().explain(what, error))
+    /// Asks the cluster something.
+    fn look_up<T>(&self, what: &str, ask: impl FnOnce(&BaseConsumer<Connection>) -> KafkaResult<T>) -> Result<T, TransportError> {
+        let kept = || self.lookup.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = kept().clone();
+        let lookup = match there {
+            Some(lookup) => lookup,
+            None => Arc::clone(kept().insert(self.config.consumer(Purpose::Lookup)?)),
+        };
+        ask(&lookup).map_err(|error| {
+            if is_unanswered(&error) {
+                kept().take_if(|kept| Arc::ptr_eq(kept, &lookup));
+            }
+            lookup.context().explain(what, error)
+        })
     }
 }
 

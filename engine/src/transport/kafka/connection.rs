@@ -147,6 +147,13 @@ pub(super) fn is_denied(code: Code) -> bool {
     )
 }
 
+/// Whether no broker answered, as far as this client knows. It may be the client: one that was told of a cluster without brokers, as
+/// those that are still there tell while all count as gone, forgets every one and never looks for any again (librdkafka 2.12, its
+/// issue 5301). So a client that nobody answered is not used again: the next one asks where the user said that the brokers are.
+pub(super) fn is_unanswered(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(is_unreachable)
+}
+
 fn is_unreachable(code: Code) -> bool {
     matches!(
         code,

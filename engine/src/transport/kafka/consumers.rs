@@ -1,7 +1,8 @@
-//! The consumers of a process: one, until somebody reads a partition twice.
+//! The consumers of a process: one, until somebody reads a partition twice or a broker does not answer.
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,11 +15,11 @@ use tracing::debug;
 use super::super::{Lost, TransportError};
 use super::client::{KafkaConfig, Purpose};
 use super::cluster::watermarks;
-use super::connection::Connection;
+use super::connection::{Connection, is_unanswered};
 
 /// The consumers, and who holds what in them.
-#[derive(Default)]
 pub(super) struct Consumers {
+    config: KafkaConfig,
     open: Mutex<Vec<Arc<Shared>>>,
 }
 
@@ -26,6 +27,8 @@ pub(super) struct Consumers {
 struct Shared {
     consumer: Arc<BaseConsumer<Connection>>,
     held: Mutex<BTreeSet<(String, i32)>>,
+    /// Whether it was not answered once: nobody takes a partition in it any more.
+    left: AtomicBool,
 }
 
 impl Shared {
@@ -35,15 +38,20 @@ impl Shared {
 }
 
 impl Consumers {
+    /// None yet.
+    pub(super) fn new(config: KafkaConfig) -> Arc<Self> {
+        Arc::new(Self { config, open: Mutex::default() })
+    }
+
     /// Takes a partition, to be fetched from an offset (0: from the first that is kept).
     pub(super) fn hold(
-        &self,
-        config: &KafkaConfig,
+        self: &Arc<Self>,
         topic: &str,
         partition: i32,
         offset: u64,
     ) -> Result<(PartitionQueue<Connection>, Held), TransportError> {
-        let held = Held { shared: self.free_for(config, topic, partition)?, topic: topic.to_owned(), partition };
+        let shared = self.free_for(topic, partition)?;
+        let held = Held { consumers: Arc::clone(self), shared, topic: topic.to_owned(), partition };
         // The queue first: what is fetched before it is split would go to the main queue.
         let queue = held.consumer().split_partition_queue(topic, partition);
         let queue = queue.ok_or_else(|| TransportError::lasting(format!("{held} cannot be read: librdkafka has no queue for it")))?;
@@ -55,13 +63,15 @@ impl Consumers {
     }
 
     /// A consumer that does not hold the partition yet, in which it is marked as held.
-    fn free_for(&self, config: &KafkaConfig, topic: &str, partition: i32) -> Result<Arc<Shared>, TransportError> {
+    fn free_for(&self, topic: &str, partition: i32) -> Result<Arc<Shared>, TransportError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|shared| !shared.left.load(Ordering::Relaxed));
         let which = (topic.to_owned(), partition);
         if let Some(shared) = open.iter().find(|shared| shared.held().insert(which.clone())) {
             return Ok(shared.clone());
         }
-        let shared = Arc::new(Shared { consumer: config.consumer(Purpose::Read)?, held: Mutex::new(BTreeSet::from([which])) });
+        let consumer = self.config.consumer(Purpose::Read)?;
+        let shared = Arc::new(Shared { consumer, held: Mutex::new(BTreeSet::from([which])), left: AtomicBool::new(false) });
         open.push(shared.clone());
         Ok(shared)
     }
@@ -69,6 +79,7 @@ impl Consumers {
 
 /// A partition that is being fetched, until this is dropped.
 pub(super) struct Held {
+    consumers: Arc<Consumers>,
     shared: Arc<Shared>,
     topic: String,
     partition: i32,
@@ -77,6 +88,12 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn consumer(&self) -> &Arc<BaseConsumer<Connection>> {
         &self.shared.consumer
+    }
+
+    /// The same partition in another consumer, from an offset on.
+    pub(super) fn elsewhere(&self, offset: u64) -> Result<(PartitionQueue<Connection>, Self), TransportError> {
+        self.shared.left.store(true, Ordering::Relaxed);
+        self.consumers.hold(&self.topic, self.partition, offset)
     }
 
     /// Since when its broker does not answer, if it does not.
@@ -92,6 +109,7 @@ impl Held {
 
     /// What an error means that came up in reading it.
     pub(super) fn explain(&self, error: KafkaError) -> TransportError {
+        self.shared.left.fetch_or(is_unanswered(&error), Ordering::Relaxed);
         self.consumer().context().explain(&format!("{self} cannot be read"), error)
     }
 

@@ -26,7 +26,7 @@ impl KafkaReader {
     /// Begins at an offset, or at the first one kept if that is 0.
     pub(super) fn begin(cluster: &Cluster, topic: &str, partition: u32, offset: u64) -> Result<Self, TransportError> {
         let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-        let (queue, held) = cluster.consumers.hold(&cluster.config, topic, partition, offset)?;
+        let (queue, held) = cluster.consumers.hold(topic, partition, offset)?;
         Ok(Self { queue, held, next: offset, at_end: false })
     }
 
@@ -36,11 +36,16 @@ impl KafkaReader {
     }
 
     /// Where the reader stands once its queue is empty.
-    fn position(&self) -> Result<Position, TransportError> {
+    fn position(&mut self) -> Result<Position, TransportError> {
         self.held.consumer().context().check_none_lost()?;
         match self.held.silent_since() {
             // A broker that does not answer may hold more: nobody has caught up with it.
-            Some(since) if since.elapsed() > SILENCE => Err(self.held.explain(KafkaError::Global(Code::BrokerTransportFailure))),
+            Some(since) if since.elapsed() > SILENCE => {
+                let error = self.held.explain(KafkaError::Global(Code::BrokerTransportFailure));
+                (self.queue, self.held) = self.held.elsewhere(self.next)?;
+                self.at_end = false;
+                Err(error)
+            }
             Some(_) => Ok(Position::More),
             None if self.at_end => Ok(Position::CaughtUp),
             None => Ok(Position::More),
