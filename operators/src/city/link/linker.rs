@@ -1,4 +1,4 @@
-//! The state behind `link`: sightings by plate, by camera and time, and two matchings over them.
+//! The state behind `link`: sightings by plate, by camera and time, and what is weighed between them.
 //!
 //! ```text
 //! changes ─▶ admit ─▶ plates.settle ─▶ openings, platoons ─▶ weigh placings ─▶ fills.settle ─▶ bonds
@@ -15,10 +15,10 @@ use schemas::{City, Id, Sighting};
 use smallvec::{SmallVec, smallvec};
 
 use super::evidence::Evidence;
-use super::matching::{Claims, Matching};
+use super::hypotheses::Hypotheses;
 use super::openings::Openings;
 use super::pace::Paces;
-use super::placing::{Claim, Opening, Placing, claim, claims, exchanged, origins};
+use super::placing::{Claim, Opening, Placing, claim, claims};
 use super::platoons::Platoons;
 use super::reads::Reads;
 use super::seen::{Seen, SeenPlate};
@@ -46,10 +46,9 @@ pub struct Linker {
     by_age: BTreeSet<(u64, Id)>,
     by_text: FxHashMap<[u8; 16], SmallVec<[Id; 2]>>,
     read: Vec<Reads>,
-    plates: Matching<(Id, Id), Claim>,
     openings: Openings,
     platoons: Platoons,
-    fills: Matching<Placing, Claim>,
+    hypotheses: Hypotheses,
     bonds: FxHashMap<Id, Bond>,
 }
 
@@ -62,7 +61,7 @@ struct Touched {
 }
 
 /// Each once and in order.
-fn sorted<T: Ord>(things: &mut Vec<T>) {
+pub(super) fn sorted<T: Ord>(things: &mut Vec<T>) {
     things.sort_unstable();
     things.dedup();
 }
@@ -80,10 +79,9 @@ impl Linker {
             by_age: BTreeSet::new(),
             by_text: FxHashMap::default(),
             read: (0..cameras).map(|_| Reads::default()).collect(),
-            plates: Matching::default(),
             openings: Openings::new(cameras, nearby_ms),
             platoons: Platoons::default(),
-            fills: Matching::default(),
+            hypotheses: Hypotheses::default(),
             bonds: FxHashMap::default(),
         }
     }
@@ -98,13 +96,14 @@ impl Linker {
         }
         sorted(&mut touched.sightings);
         let changed = touched.sightings.clone();
-        touched.sightings.extend(self.plates.settle().into_iter().flat_map(|((from, to), _)| [from, to]));
+        touched.sightings.extend(self.hypotheses.plates.settle().into_iter().flat_map(|((from, to), _)| [from, to]));
         self.reopen(&changed, &mut touched);
         let mut moved = self.weigh(&mut touched);
-        moved.extend(self.fills.settle().into_iter().map(|(placing, _)| placing));
-        self.contested(moved, &mut touched);
+        moved.extend(self.hypotheses.fills.settle().into_iter().map(|(placing, _)| placing));
+        touched.origins.extend(self.hypotheses.contested(moved));
+        sorted(&mut touched.origins);
         for origin in touched.origins {
-            let bond = self.bond(origin);
+            let bond = self.seen(origin).and_then(|_| self.hypotheses.bond(origin));
             let before = match bond {
                 Some(bond) => self.bonds.insert(origin, bond),
                 None => self.bonds.remove(&origin),
@@ -119,7 +118,7 @@ impl Linker {
     /// How many sightings are remembered, and how many hypotheses about them.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
-        (self.sightings.len(), self.plates.len() + self.fills.len())
+        (self.sightings.len(), self.hypotheses.plates.len() + self.hypotheses.fills.len())
     }
 
     /// The same in bytes, with what has come of the hypotheses.
@@ -168,7 +167,7 @@ impl Linker {
     fn same_plate(&mut self, one: &Seen, other: &Seen) {
         let (a, b) = if (one.at_ms, one.id) < (other.at_ms, other.id) { (one, other) } else { (other, one) };
         if let Some(score) = self.evidence.same_plate(a, b) {
-            self.plates.set((a.id, b.id), score, smallvec![Claim::Out(a.id), Claim::In(b.id)]);
+            self.hypotheses.plates.set((a.id, b.id), score, smallvec![Claim::Out(a.id), Claim::In(b.id)]);
         }
     }
 
@@ -180,7 +179,7 @@ impl Linker {
         known.seen = *seen;
         let Known { is_after, is_before, .. } = *known;
         touched.sightings.push(id);
-        let pairs = [Claim::Out(id), Claim::In(id)].into_iter().flat_map(|claim| self.plates.wanting(claim));
+        let pairs = [Claim::Out(id), Claim::In(id)].into_iter().flat_map(|claim| self.hypotheses.plates.wanting(claim));
         for (from, to) in pairs.collect::<SmallVec<[_; 8]>>() {
             if let Some(other) = self.seen(if from == id { to } else { from }).copied() {
                 self.same_plate(seen, &other);
@@ -218,10 +217,10 @@ impl Linker {
         let id = seen.id;
         touched.sightings.push(id);
         for claim in [Claim::Out(id), Claim::In(id), Claim::Gap(id)] {
-            for (from, to) in self.plates.wanting(claim).collect::<SmallVec<[_; 8]>>() {
-                self.plates.remove((from, to));
+            for (from, to) in self.hypotheses.plates.wanting(claim).collect::<SmallVec<[_; 8]>>() {
+                self.hypotheses.plates.remove((from, to));
             }
-            touched.placings.extend(self.fills.wanting(claim));
+            touched.placings.extend(self.hypotheses.fills.wanting(claim));
         }
         self.put_away(seen);
     }
@@ -250,12 +249,12 @@ impl Linker {
     /// After the chains by plate have settled: where they are open now, and who drove in a platoon. `changed` are those that
     /// are new or otherwise now.
     fn reopen(&mut self, changed: &[Id], touched: &mut Touched) {
-        let neighbours = touched.sightings.iter().flat_map(|id| [self.previous(*id), self.next(*id)]).flatten();
+        let neighbours = touched.sightings.iter().flat_map(|id| [self.hypotheses.previous(*id), self.hypotheses.next(*id)]).flatten();
         let neighbours: SmallVec<[Id; 8]> = neighbours.collect();
         touched.sightings.extend(neighbours);
         sorted(&mut touched.sightings);
         for id in &touched.sightings {
-            let (previous, next) = (self.previous(*id), self.next(*id));
+            let (previous, next) = (self.hypotheses.previous(*id), self.hypotheses.next(*id));
             let Some(known) = self.sightings.get_mut(id) else { continue };
             let Known { seen, is_after, is_before } = *known;
             let (after, before) = (seen.plate.is_none() || next.is_none(), seen.plate.is_some() && previous.is_none());
@@ -270,7 +269,7 @@ impl Linker {
             let known = self.openings.gap_end(*id);
             if known != end.map(|end| end.id) || known.is_some_and(|end| changed.binary_search(&end).is_ok()) {
                 let end = end.copied();
-                touched.placings.extend(self.fills.wanting(Claim::Gap(*id)));
+                touched.placings.extend(self.hypotheses.fills.wanting(Claim::Gap(*id)));
                 self.openings.close_gap(&self.evidence.road, *id);
                 if let Some(end) = end {
                     self.openings.open_gap(&self.evidence.road, &seen, &end);
@@ -283,7 +282,7 @@ impl Linker {
         }
         for id in &touched.sightings {
             let spot = |id: Id| self.seen(id).map(Seen::spot);
-            let drive = self.previous(*id).and_then(spot).zip(spot(*id));
+            let drive = self.hypotheses.previous(*id).and_then(spot).zip(spot(*id));
             let drive = drive.filter(|(from, to)| self.evidence.road.adjacent(from.camera, to.camera));
             for change in self.platoons.set(*id, drive) {
                 self.openings.arrivals(change, &mut touched.placings);
@@ -298,7 +297,7 @@ impl Linker {
             self.openings.open(opening, at);
             self.openings.takers(&self.evidence.road, opening, at, placings);
         } else {
-            placings.extend(self.fills.wanting(claim(opening)).filter(|(other, _)| *other == opening));
+            placings.extend(self.hypotheses.fills.wanting(claim(opening)).filter(|(other, _)| *other == opening));
             self.openings.close(opening, at);
         }
     }
@@ -308,36 +307,21 @@ impl Linker {
         let mut moved = Vec::new();
         sorted(&mut touched.placings);
         for placing in &touched.placings {
-            let before = self.fills.score(*placing);
+            let before = self.hypotheses.fills.score(*placing);
             let score = self.placing(*placing).filter(|score| *score > 0);
             if score == before {
                 // One that stands may lead elsewhere without weighing more or less: its gap may end at another sighting.
-                if !self.fills.stands(*placing) {
+                if !self.hypotheses.fills.stands(*placing) {
                     continue;
                 }
             } else if let Some(score) = score {
-                self.fills.set(*placing, score, claims(*placing));
+                self.hypotheses.fills.set(*placing, score, claims(*placing));
             } else {
-                self.fills.remove(*placing);
+                self.hypotheses.fills.remove(*placing);
             }
             moved.push(*placing);
         }
         moved
-    }
-
-    /// Whose bonds may be another, or otherwise certain, when these placings weigh or stand otherwise: their own, those of
-    /// whoever holds what they claim, and those of whoever competes with someone who does.
-    fn contested(&self, mut moved: Vec<Placing>, touched: &mut Touched) {
-        sorted(&mut moved);
-        let holders = |placing: Placing| claims(placing).into_iter().filter_map(|claim| self.fills.holder(claim));
-        for placing in moved {
-            touched.origins.extend(origins(placing));
-            let rivals = claims(placing).into_iter().flat_map(|claim| self.fills.wanting(claim));
-            for holder in holders(placing).chain(rivals.flat_map(holders)) {
-                touched.origins.extend(origins(holder));
-            }
-        }
-        sorted(&mut touched.origins);
     }
 
     /// How much speaks for a sighting without a plate being where an opening is.
@@ -356,63 +340,8 @@ impl Linker {
         }
     }
 
-    /// The bond that leaves a sighting.
-    fn bond(&self, from: Id) -> Option<Bond> {
-        self.seen(from)?;
-        if let Some(placing) = self.fills.holder(Claim::Out(from)) {
-            let to = match placing {
-                (Opening::After(_), filling) => Some(filling),
-                (Opening::Before(head), _) => Some(head),
-                (Opening::Gap(begin), _) => self.next(begin),
-            };
-            return to.map(|to| Bond { from, to, certainty: self.surety(placing) });
-        }
-        let to = self.next(from)?;
-        if let Some(placing) = self.fills.holder(Claim::Gap(from)) {
-            return Some(Bond { from, to: placing.1, certainty: self.surety(placing) });
-        }
-        // Of plates that agree, the way and the time hardly matter: twelve nats of way are what an unusual one costs.
-        let nats = f64::from(self.plates.score((from, to)).unwrap_or_default()) / 1_000.0 + 12.0;
-        Some(Bond { from, to, certainty: permille(nats.exp()) })
-    }
-
-    /// How sure a placing that stands is, permille: its odds against nobody, and against every rival for what it claims.
-    fn surety(&self, placing: Placing) -> u16 {
-        let mut rivals: SmallVec<[Placing; 32]> = claims(placing).into_iter().flat_map(|claim| self.fills.wanting(claim)).collect();
-        rivals.sort_unstable();
-        rivals.dedup();
-        let odds = |nats: Millinats| (f64::from(nats) / 1_000.0).exp();
-        let against: f64 = rivals.into_iter().filter(|rival| *rival != placing).map(|rival| odds(self.in_its_place(placing, rival))).sum();
-        permille(odds(self.weight(placing)) / (1.0 + against))
-    }
-
-    /// What speaks for a rival in the place of a placing that stands: its own weight, less what is lost where those who stand in
-    /// the rival's way must change places with it.
-    fn in_its_place(&self, placing: Placing, rival: Placing) -> Millinats {
-        let claimed = claims(placing);
-        let elsewhere = claims(rival).into_iter().filter(|claim| !claimed.contains(claim));
-        let mut holders: Claims<Placing> = elsewhere.filter_map(|claim| self.fills.holder(claim)).collect();
-        holders.sort_unstable();
-        holders.dedup();
-        let lost = |holder: Placing| (self.weight(holder) - self.weight(exchanged(holder, placing, rival))).max(0);
-        self.weight(rival) - holders.into_iter().map(lost).sum::<Millinats>()
-    }
-
-    /// What speaks for a placing; nothing if it is none.
-    fn weight(&self, placing: Placing) -> Millinats {
-        self.fills.score(placing).unwrap_or_default()
-    }
-
     fn seen(&self, id: Id) -> Option<&Seen> {
         self.sightings.get(&id).map(|known| &known.seen)
-    }
-
-    fn next(&self, id: Id) -> Option<Id> {
-        self.plates.holder(Claim::Out(id)).map(|(_, to)| to)
-    }
-
-    fn previous(&self, id: Id) -> Option<Id> {
-        self.plates.holder(Claim::In(id)).map(|(from, _)| from)
     }
 
     fn expired(&self, at_ms: u64, now: Clock) -> bool {
@@ -434,21 +363,6 @@ impl Linker {
         self.put_away(seen);
         self.bonds.remove(&id);
         self.platoons.forget(id);
-        let claims = [Claim::Out(id), Claim::In(id), Claim::Gap(id)];
-        for (from, to) in claims.iter().flat_map(|claim| self.plates.wanting(*claim)).collect::<Vec<_>>() {
-            if !self.plates.stands((from, to)) || ![from, to].iter().any(|other| self.sightings.contains_key(other)) {
-                self.plates.forget((from, to));
-            }
-        }
-        for placing in claims.iter().flat_map(|claim| self.fills.wanting(*claim)).collect::<Vec<_>>() {
-            if !self.fills.stands(placing) || ![placing.0.id(), placing.1].iter().any(|other| self.sightings.contains_key(other)) {
-                self.fills.forget(placing);
-            }
-        }
+        self.hypotheses.forget(id, |other| self.sightings.contains_key(&other));
     }
-}
-
-/// Odds as a probability, permille; nothing is ever quite certain, nor quite impossible.
-fn permille(odds: f64) -> u16 {
-    (1_000.0 * odds / (1.0 + odds)).round().clamp(1.0, 999.0) as u16
 }

@@ -13,6 +13,7 @@
 //! One worker does it for the whole city: a camera sees a vehicle every other second, and vehicles do not keep to shards.
 
 mod evidence;
+mod hypotheses;
 mod linker;
 mod matching;
 mod openings;
