@@ -1,7 +1,7 @@
 //! Faults of brokers and of the lines to them, on a real Kafka: what a job tells in the end is what a run tells that is left alone.
 //!
 //! ```text
-//! the job, a process ─── line ─── broker      cut | dead | stopped | the job itself frozen while another takes its place
+//! the job, a process ─── line ─── broker      cut | dead | stopped | gone by its controller | the job itself frozen while another takes its place
 //! ```
 
 use std::io::{BufRead as _, BufReader};
@@ -92,6 +92,27 @@ fn a_job_whose_line_is_cut_or_dead_or_whose_broker_stops_goes_on_by_itself() {
     job.signal("-CONT");
     thread::sleep(Duration::from_secs(10));
     broker.restart();
+    job.ends_well();
+    hold(&Told::at(open(&store).as_ref()), 0);
+}
+
+/// Where a cluster's controllers are away, its brokers answer and name no broker: clients forget all they knew.
+#[test]
+fn a_job_that_is_told_of_no_brokers_for_a_while_goes_on_by_itself() {
+    let (broker, line) = match Broker::start_away_from_its_controller() {
+        Ok(there) => there,
+        Err(skipped) => return println!("{skipped}"),
+    };
+    let store = format!("kafka:{}", broker.brokers());
+    feed(open(&store).as_ref(), &recording(), |_, _| true);
+    let mut job = Running::on(&store);
+    job.commits(3);
+    line.die();
+    thread::sleep(Duration::from_secs(20));
+    let gone = open(&store).offsets("observations", 0).expect_err("the broker does not count as gone");
+    assert!(gone.retry, "{gone}");
+    line.mend();
+    job.commits(1);
     job.ends_well();
     hold(&Told::at(open(&store).as_ref()), 0);
 }

@@ -17,7 +17,7 @@ use rdkafka::producer::BaseRecord;
 use super::super::topics::{check_name, missing};
 use super::super::{NewRecord, TransportError};
 use super::client::{KafkaConfig, Purpose, refused};
-use super::connection::{Connection, is_unanswered};
+use super::connection::{Connection, has_no_leader, is_unanswered};
 use super::consumers::Consumers;
 use super::producer::Sender;
 use super::progress;
@@ -204,7 +204,7 @@ pub(super) fn watermarks(consumer: &BaseConsumer<Connection>, topic: &str, parti
         match consumer.fetch_watermarks(topic, partition, PATIENCE) {
             // What librdkafka remembers is that there was no leader or another one, as when a broker had been away; it does not look
             // again by itself. And a broker may be told of as leader of a new topic before it knows.
-            Err(error) if has_moved(&error) && began.elapsed() < SETTLING => {
+            Err(error) if error.rdkafka_error_code().is_some_and(has_no_leader) && began.elapsed() < SETTLING => {
                 consumer.fetch_metadata(Some(topic), PATIENCE)?;
                 thread::sleep(Duration::from_millis(20));
             }
@@ -213,12 +213,6 @@ pub(super) fn watermarks(consumer: &BaseConsumer<Connection>, topic: &str, parti
     };
     let offset = |offset: i64| u64::try_from(offset).unwrap_or(0);
     Ok(offset(first)..offset(next))
-}
-
-/// Whether another broker is to be asked, or the same one a moment later.
-fn has_moved(error: &KafkaError) -> bool {
-    let code = error.rdkafka_error_code();
-    matches!(code, Some(Code::UnknownPartition | Code::LeaderNotAvailable | Code::NotLeaderForPartition))
 }
 
 fn numbers(topic: &MetadataTopic) -> Vec<u32> {

@@ -128,6 +128,8 @@ impl Connection {
                 TransportError::passing(format!("{what}: {at} did not answer"))
                     .hint(format!("Are the brokers running, and is this their address?{said}"))
             }
+            (code, _) if has_no_leader(code) => TransportError::passing(format!("{what}: no broker of {at} leads it just now"))
+                .hint("A broker is away, or the cluster's controllers are. It goes on by itself once they are back."),
             (code, _) if is_lasting(code) => TransportError::lasting(format!("{what}: {at} refuses it")),
             _ => TransportError::passing(format!("{what}: {at} failed")),
         };
@@ -165,6 +167,11 @@ fn is_unreachable(code: Code) -> bool {
             | Code::RequestTimedOut
             | Code::TimedOutQueue
     )
+}
+
+/// Whether another broker leads a partition by now, or none does for the moment.
+pub(super) fn has_no_leader(code: Code) -> bool {
+    matches!(code, Code::UnknownPartition | Code::LeaderNotAvailable | Code::NotLeaderForPartition)
 }
 
 fn is_lasting(code: Code) -> bool {
