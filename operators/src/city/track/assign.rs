@@ -2,11 +2,16 @@
 //!
 //! ```text
 //! possible pairs ─▶ each other's only choice? matched at once (nearly all of them)
-//!                └▶ the rest, in groups that share a box or a track ─▶ Kuhn–Munkres
+//!                └▶ the rest, track by track ─▶ the cheapest way to serve it too, others giving up their box for another or for none
 //! ```
+//!
+//! Shortest augmenting paths under prices, as Jonker and Volgenant (1987) find them, but over lists of pairs: a track has few boxes
+//! within reach, while those within reach of each other, one after the other, may be all of a crowd.
 
-use pathfinding::kuhn_munkres::kuhn_munkres;
-use pathfinding::matrix::Matrix;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::mem;
+use std::ops::Range;
 
 /// A pair that is possible, and how little it pleases.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,8 +28,7 @@ pub(super) struct Assignment {
     /// For each track and each box: how many pairs it is in.
     choices_of_track: Vec<u32>,
     choices_of_seen: Vec<u32>,
-    /// Union–find over tracks.
-    group: Vec<u32>,
+    exchange: Exchange,
     matched: Vec<(usize, usize)>,
 }
 
@@ -48,7 +52,7 @@ impl Assignment {
 
     /// The matching of pairs (track, box) that leaves the greatest sum of `most − cost`.
     pub(super) fn settle(&mut self, most: f32) -> &[(usize, usize)] {
-        let Self { pairs, choices_of_track, choices_of_seen, matched, .. } = self;
+        let Self { pairs, choices_of_track, choices_of_seen, exchange, matched } = self;
         pairs.retain(|pair| {
             let only = choices_of_track[pair.track as usize] == 1 && choices_of_seen[pair.seen as usize] == 1;
             if only {
@@ -56,75 +60,130 @@ impl Assignment {
             }
             !only
         });
-        if !self.pairs.is_empty() {
-            self.settle_groups(most);
+        if !pairs.is_empty() {
+            pairs.sort_unstable_by_key(|pair| (pair.track, pair.seen));
+            exchange.begin(choices_of_track.len(), choices_of_seen.len());
+            for offers in pairs.chunk_by(|a, b| a.track == b.track) {
+                // None costs nothing, any box less than that.
+                let cost = |pair: &Pair| -1 - ((most - pair.cost).max(0.0) * 1_000.0) as i64;
+                exchange.offer(offers[0].track, offers.iter().map(|pair| (pair.seen, cost(pair))));
+            }
+            pairs.chunk_by(|a, b| a.track == b.track).for_each(|offers| exchange.serve(offers[0].track));
+            matched.extend(exchange.served());
         }
         &self.matched
     }
+}
 
-    fn settle_groups(&mut self, most: f32) {
-        self.group.clear();
-        self.group.extend(0..self.choices_of_track.len() as u32);
-        const NONE: u32 = u32::MAX;
-        let first_of_seen = &mut self.choices_of_seen;
-        first_of_seen.fill(NONE);
-        for pair in &self.pairs {
-            let first = &mut first_of_seen[pair.seen as usize];
-            if *first == NONE {
-                *first = pair.track;
-            } else {
-                let (a, b) = (root(&mut self.group, *first), root(&mut self.group, pair.track));
-                self.group[a.max(b) as usize] = a.min(b);
+/// Serves tracks one after the other, each so that all of them together cost least.
+///
+/// A place is a box, or behind the boxes the place of one track that gets none.
+#[derive(Debug, Default)]
+struct Exchange {
+    boxes: u32,
+    places: Vec<Place>,
+    /// Places and what they cost, track by track; and where each track's are.
+    offers: Vec<(u32, i64)>,
+    of_track: Vec<Range<usize>>,
+    /// The place that each track has.
+    held: Vec<u32>,
+    /// Places reached in serving one track: those to go on from, nearest first; those gone on from; all.
+    open: BinaryHeap<Reverse<(i64, u32)>>,
+    passed: Vec<u32>,
+    reached: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// What it costs whoever has it less than it seems, because others want it. No track has a cheaper one within reach.
+    price: i64,
+    /// Who has it, and what it costs.
+    holder: Option<(u32, i64)>,
+    /// In serving one track: how much more all would cost if somebody took this place, who, and what it would cost.
+    distance: i64,
+    taker: (u32, i64),
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl Exchange {
+    fn begin(&mut self, tracks: usize, boxes: usize) {
+        self.boxes = boxes as u32;
+        self.places.clear();
+        self.places.resize(boxes + tracks, Place { price: 0, holder: None, distance: i64::MAX, taker: (NOWHERE, 0) });
+        self.offers.clear();
+        self.of_track.clear();
+        self.of_track.resize(tracks, 0..0);
+        self.held.clear();
+        self.held.resize(tracks, NOWHERE);
+    }
+
+    /// What a track may have, besides nothing.
+    fn offer(&mut self, track: u32, boxes: impl Iterator<Item = (u32, i64)>) {
+        let begin = self.offers.len();
+        self.offers.extend(boxes);
+        self.offers.push((self.boxes + track, 0));
+        self.of_track[track as usize] = begin..self.offers.len();
+    }
+
+    /// Gives a track a place: the nearest that is free, each on the way there giving up its own for the next.
+    fn serve(&mut self, track: u32) {
+        self.reach(track, 0);
+        let mut free = None;
+        while let Some(Reverse((distance, place))) = self.open.pop() {
+            let Place { price, holder, distance: nearest, .. } = self.places[place as usize];
+            if distance > nearest {
+                continue;
+            }
+            let Some((holder, cost)) = holder else {
+                free = Some((place, distance));
+                break;
+            };
+            self.passed.push(place);
+            self.reach(holder, distance - (cost - price));
+        }
+        // Its own place without a box is free.
+        if let Some((mut place, distance)) = free {
+            for passed in &self.passed {
+                let passed = &mut self.places[*passed as usize];
+                passed.price += passed.distance - distance;
+            }
+            while place != NOWHERE {
+                let (taker, cost) = self.places[place as usize].taker;
+                self.places[place as usize].holder = Some((taker, cost));
+                place = mem::replace(&mut self.held[taker as usize], place);
             }
         }
-        let Self { pairs, group, matched, .. } = self;
-        pairs.iter().for_each(|pair| _ = root(group, pair.track));
-        let mut of_pair = |pair: &Pair| root(group, pair.track);
-        pairs.sort_by_key(|pair| (of_pair(pair), pair.track, pair.seen));
-        let mut rest = pairs.as_slice();
-        while let Some(first) = rest.first() {
-            let of_first = of_pair(first);
-            let end = rest.iter().position(|pair| of_pair(pair) != of_first).unwrap_or(rest.len());
-            match_group(&rest[..end], most, matched);
-            rest = &rest[end..];
+        self.reached.drain(..).for_each(|place| self.places[place as usize].distance = i64::MAX);
+        self.passed.clear();
+        self.open.clear();
+    }
+
+    /// Looks at what a track may have that gives up its own, which makes all others cost so much more.
+    fn reach(&mut self, track: u32, dearer: i64) {
+        for (place, cost) in &self.offers[self.of_track[track as usize].clone()] {
+            let at = &mut self.places[*place as usize];
+            let distance = dearer + cost - at.price;
+            if distance < at.distance {
+                if at.distance == i64::MAX {
+                    self.reached.push(*place);
+                }
+                (at.distance, at.taker) = (distance, (track, *cost));
+                self.open.push(Reverse((distance, *place)));
+            }
         }
     }
-}
 
-fn root(group: &mut [u32], mut track: u32) -> u32 {
-    while group[track as usize] != track {
-        group[track as usize] = group[group[track as usize] as usize];
-        track = group[track as usize];
+    /// The tracks that have a box, and which.
+    fn served(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.held.iter().enumerate().filter(|(_, place)| **place < self.boxes).map(|(track, place)| (track, *place as usize))
     }
-    track
-}
-
-/// Matches one group of pairs, which are in order of track and box.
-fn match_group(pairs: &[Pair], most: f32, matched: &mut Vec<(usize, usize)>) {
-    let mut tracks: Vec<u32> = pairs.iter().map(|p| p.track).collect();
-    tracks.dedup();
-    let mut boxes: Vec<u32> = pairs.iter().map(|p| p.seen).collect();
-    boxes.sort_unstable();
-    boxes.dedup();
-    if tracks.len() == 1 || boxes.len() == 1 {
-        let best = pairs.iter().min_by(|a, b| a.cost.total_cmp(&b.cost));
-        matched.extend(best.map(|p| (p.track as usize, p.seen as usize)));
-        return;
-    }
-    // One empty column for each track: it may stay unmatched, which gains nothing and costs nothing.
-    let mut gains = Matrix::new(tracks.len(), boxes.len() + tracks.len(), 0i64);
-    for pair in pairs {
-        if let (Ok(row), Ok(column)) = (tracks.binary_search(&pair.track), boxes.binary_search(&pair.seen)) {
-            gains[(row, column)] = 1 + ((most - pair.cost).max(0.0) * 1_000.0) as i64;
-        }
-    }
-    let (_, columns) = kuhn_munkres(&gains);
-    let taken = columns.iter().enumerate().filter(|(row, column)| gains[(*row, **column)] > 0);
-    matched.extend(taken.map(|(row, column)| (tracks[row] as usize, boxes[*column] as usize)));
 }
 
 #[cfg(test)]
 mod tests {
+    use pathfinding::kuhn_munkres::kuhn_munkres;
+    use pathfinding::matrix::Matrix;
     use proptest::prelude::*;
 
     use super::*;
@@ -157,6 +216,30 @@ mod tests {
                 .map(|m| 20.0 - pairs.iter().find(|(t, s, _)| (*t, *s) == *m).expect("a pair that was offered").2)
                 .sum();
             prop_assert!((gain - best(&pairs, 20.0, &mut Vec::new())).abs() < 0.05);
+            for side in [matched.iter().map(|m| m.0).collect::<Vec<_>>(), matched.iter().map(|m| m.1).collect()] {
+                prop_assert_eq!(side.len(), side.iter().collect::<std::collections::BTreeSet<_>>().len());
+            }
+        }
+
+        /// Of many, by the method of Kuhn and Munkres on the whole table.
+        #[test]
+        fn no_other_matching_of_a_crowd_is_better(
+            (tracks, boxes) in (1usize..40, 1usize..40),
+            pairs in proptest::collection::btree_map((0usize..40, 0usize..40), 0u16..400, 0..400),
+        ) {
+            let pairs = pairs.into_iter().filter(|((t, s), _)| *t < tracks && *s < boxes);
+            let pairs: Vec<(usize, usize, u16)> = pairs.map(|((t, s), cost)| (t, s, cost)).collect();
+            // A column for each track that is left without a box.
+            let mut gains = Matrix::new(tracks, boxes + tracks, 0i64);
+            let mut assignment = Assignment::default();
+            assignment.begin(tracks, boxes);
+            for (t, s, cost) in &pairs {
+                gains[(*t, *s)] = 400 - i64::from(*cost);
+                assignment.offer(*t, *s, f32::from(*cost));
+            }
+            let matched = assignment.settle(400.0).to_vec();
+            prop_assert!(matched.iter().all(|(t, s)| pairs.iter().any(|pair| (pair.0, pair.1) == (*t, *s))), "a pair nobody offered");
+            prop_assert_eq!(matched.iter().map(|m| gains[*m]).sum::<i64>(), kuhn_munkres(&gains).0);
             for side in [matched.iter().map(|m| m.0).collect::<Vec<_>>(), matched.iter().map(|m| m.1).collect()] {
                 prop_assert_eq!(side.len(), side.iter().collect::<std::collections::BTreeSet<_>>().len());
             }
