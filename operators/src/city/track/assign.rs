@@ -5,7 +5,7 @@
 //!                └▶ the rest, track by track ─▶ the cheapest way to serve it too, others giving up their box for another or for none
 //! ```
 //!
-//! Shortest augmenting paths under prices, as Jonker and Volgenant (1987) find them, but over lists of pairs: a track has few boxes
+//! Shortest augmenting paths under charges, as Jonker and Volgenant (1987) find them, but over lists of pairs: a track has few boxes
 //! within reach, while those within reach of each other, one after the other, may be all of a crowd.
 
 use std::cmp::Reverse;
@@ -95,8 +95,8 @@ struct Exchange {
 
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    /// What it costs whoever has it less than it seems, because others want it. No track has a cheaper one within reach.
-    price: i64,
+    /// What is charged on top because others want it too: with that, no track would rather have another place than its own.
+    charge: i64,
     /// Who has it, and what it costs.
     holder: Option<(u32, i64)>,
     /// In serving one track: how much more all would cost if somebody took this place, who, and what it would cost.
@@ -110,7 +110,7 @@ impl Exchange {
     fn begin(&mut self, tracks: usize, boxes: usize) {
         self.boxes = boxes as u32;
         self.places.clear();
-        self.places.resize(boxes + tracks, Place { price: 0, holder: None, distance: i64::MAX, taker: (NOWHERE, 0) });
+        self.places.resize(boxes + tracks, Place { charge: 0, holder: None, distance: i64::MAX, taker: (NOWHERE, 0) });
         self.offers.clear();
         self.of_track.clear();
         self.of_track.resize(tracks, 0..0);
@@ -131,7 +131,7 @@ impl Exchange {
         self.reach(track, 0);
         let mut free = None;
         while let Some(Reverse((distance, place))) = self.open.pop() {
-            let Place { price, holder, distance: nearest, .. } = self.places[place as usize];
+            let Place { charge, holder, distance: nearest, .. } = self.places[place as usize];
             if distance > nearest {
                 continue;
             }
@@ -140,13 +140,13 @@ impl Exchange {
                 break;
             };
             self.passed.push(place);
-            self.reach(holder, distance - (cost - price));
+            self.reach(holder, distance - (cost + charge));
         }
         // Its own place without a box is free.
         if let Some((mut place, distance)) = free {
             for passed in &self.passed {
                 let passed = &mut self.places[*passed as usize];
-                passed.price += passed.distance - distance;
+                passed.charge += distance - passed.distance;
             }
             while place != NOWHERE {
                 let (taker, cost) = self.places[place as usize].taker;
@@ -163,7 +163,7 @@ impl Exchange {
     fn reach(&mut self, track: u32, dearer: i64) {
         for (place, cost) in &self.offers[self.of_track[track as usize].clone()] {
             let at = &mut self.places[*place as usize];
-            let distance = dearer + cost - at.price;
+            let distance = dearer + cost + at.charge;
             if distance < at.distance {
                 if at.distance == i64::MAX {
                     self.reached.push(*place);
