@@ -39,6 +39,8 @@ struct Heard {
     delivered: Vec<Delivered>,
     /// Partitions whose broker does not answer, and since when.
     silent: BTreeMap<(String, i32), Instant>,
+    /// Whether no broker is connected.
+    alone: bool,
     /// The first message of this transaction that was not delivered.
     undelivered: Option<Undelivered>,
     /// A record that came by the wrong way.
@@ -76,6 +78,11 @@ impl Connection {
     pub(super) fn silent_since(&self, topic: &str, partition: i32) -> Option<Instant> {
         let heard = self.heard();
         if heard.silent.is_empty() { None } else { heard.silent.get(&(topic.to_owned(), partition)).copied() }
+    }
+
+    /// Whether no broker is connected.
+    pub(super) fn is_alone(&self) -> bool {
+        self.heard().alone
     }
 
     /// A partition begins to be fetched: while nobody did, it had no broker that could answer.
@@ -223,6 +230,7 @@ impl ClientContext for Connection {
             Err(error) => return warn!(target: "kafka", %error, "librdkafka's statistics cannot be read"),
         };
         let mut heard = self.heard();
+        heard.alone = statistics.is_alone();
         let before = std::mem::take(&mut heard.silent);
         for which in statistics.silent(SILENCE) {
             let since = before.get(&which).copied().unwrap_or_else(Instant::now);

@@ -90,7 +90,7 @@ impl Held {
         &self.shared.consumer
     }
 
-    /// The same partition in another consumer, from an offset on.
+    /// The same partition in another consumer, from an offset on; nobody else takes one in this one either.
     pub(super) fn elsewhere(&self, offset: u64) -> Result<(PartitionQueue<Connection>, Self), TransportError> {
         self.shared.left.store(true, Ordering::Relaxed);
         self.consumers.hold(&self.topic, self.partition, offset)
@@ -104,12 +104,14 @@ impl Held {
     /// The end of what is committed: the offset before which no transaction is open.
     pub(super) fn committed_end(&self) -> Result<u64, TransportError> {
         let found = watermarks(self.consumer(), &self.topic, self.partition);
-        found.map(|offsets| offsets.end).map_err(|error| self.explain(error))
+        found.map(|offsets| offsets.end).map_err(|error| {
+            self.shared.left.fetch_or(is_unanswered(&error), Ordering::Relaxed);
+            self.explain(error)
+        })
     }
 
     /// What an error means that came up in reading it.
     pub(super) fn explain(&self, error: KafkaError) -> TransportError {
-        self.shared.left.fetch_or(is_unanswered(&error), Ordering::Relaxed);
         self.consumer().context().explain(&format!("{self} cannot be read"), error)
     }
 

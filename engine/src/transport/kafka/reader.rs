@@ -42,8 +42,11 @@ impl KafkaReader {
             // A broker that does not answer may hold more: nobody has caught up with it.
             Some(since) if since.elapsed() > SILENCE => {
                 let error = self.held.explain(KafkaError::Global(Code::BrokerTransportFailure));
-                (self.queue, self.held) = self.held.elsewhere(self.next)?;
-                self.at_end = false;
+                // Where others are connected the client is well, and will say of a topic that was deleted that it was.
+                if self.held.consumer().context().is_alone() {
+                    (self.queue, self.held) = self.held.elsewhere(self.next)?;
+                    self.at_end = false;
+                }
                 Err(error)
             }
             Some(_) => Ok(Position::More),

@@ -1,4 +1,4 @@
-//! Of librdkafka's statistics (its STATISTICS.md): which partitions' brokers do not answer.
+//! Of librdkafka's statistics (its STATISTICS.md): which partitions' brokers do not answer, and whether any broker is connected.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,6 +41,11 @@ struct Partition {
 impl Statistics {
     pub(super) fn read(text: &[u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(text)
+    }
+
+    /// Whether no broker of the cluster is connected.
+    pub(super) fn is_alone(&self) -> bool {
+        !self.brokers.iter().any(|broker| broker.nodeid >= 0 && broker.state == "UP")
     }
 
     /// The partitions whose broker is not connected, or has sent nothing for so long: topic and number.
@@ -98,5 +103,8 @@ mod tests {
         let statistics = Statistics::read(TEXT.as_bytes()).unwrap();
         let silent: Vec<_> = statistics.silent(Duration::from_secs(5)).map(|(_, partition)| partition).collect();
         assert_eq!(silent, [1, 2, 3], "one that is idle, one that is down, one that nobody knows");
+        assert!(!statistics.is_alone());
+        let bootstrap = r#"{"brokers": {"b:1/bootstrap": {"nodeid": -1, "state": "UP", "rxidle": 1}}, "topics": {}}"#;
+        assert!(Statistics::read(bootstrap.as_bytes()).unwrap().is_alone(), "where the cluster is asked for, and no more");
     }
 }
