@@ -71,15 +71,18 @@ impl Broker {
     /// Everything is there, yet the broker does not start (its log's end is in the message); or something is missing and
     /// `REQUIRE_LIVE=1`.
     pub fn start() -> Result<Self, Skipped> {
-        Self::start_behind(|_| None)
+        Self::start_told(|ports| ports)
     }
 
-    /// As [`start`](Self::start), but clients are told to connect to another port, which `line` gives for the broker's own.
+    /// As [`start`](Self::start), but clients are told to connect to a line that leads to it.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
-    pub fn start_behind(line: impl FnOnce(u16) -> Option<u16>) -> Result<Self, Skipped> {
-        Self::start_with(line, |_| None)
+    ///
+    /// # Panics
+    /// As for [`start`](Self::start).
+    pub fn start_behind_a_line() -> Result<(Self, Line), Skipped> {
+        Self::start_with_a_line(0)
     }
 
     /// As [`start`](Self::start), but the broker reaches its controller by a line. Where that goes dead, the broker is there and
@@ -91,20 +94,27 @@ impl Broker {
     /// # Panics
     /// As for [`start`](Self::start).
     pub fn start_away_from_its_controller() -> Result<(Self, Line), Skipped> {
-        let mut line = None;
-        let broker = Self::start_with(|_| None, |port| Some(line.insert(Line::to(port)).port()))?;
-        Ok((broker, line.expect("a line, which was asked for")))
+        Self::start_with_a_line(1)
     }
 
-    /// Starts a broker; `clients` and `controller` give the ports of lines that lead to its own.
-    fn start_with(clients: impl FnOnce(u16) -> Option<u16>, controller: impl FnOnce(u16) -> Option<u16>) -> Result<Self, Skipped> {
+    /// Starts a broker with a line before one of its ports.
+    fn start_with_a_line(before: usize) -> Result<(Self, Line), Skipped> {
+        let mut line = None;
+        let broker = Self::start_told(|mut ports| {
+            ports[before] = line.insert(Line::to(ports[before])).port();
+            ports
+        })?;
+        Ok((broker, line.expect("a line, which was laid")))
+    }
+
+    /// Starts a broker; of its ports, the clients' and the controller's, `told` makes those that others are told.
+    fn start_told(told: impl FnOnce([u16; 2]) -> [u16; 2]) -> Result<Self, Skipped> {
         let jars = installed()?;
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let [port, controller_port] = free_ports();
-        let advertised = clients(port).unwrap_or(port);
-        let mut broker = Self { directory, jars, port, advertised, process: None };
-        let controllers = [controller_port, controller(controller_port).unwrap_or(controller_port)];
-        let properties = properties(&broker.path("log"), [port, advertised], controllers);
+        let ports = free_ports();
+        let told = told(ports);
+        let mut broker = Self { directory, jars, port: ports[0], advertised: told[0], process: None };
+        let properties = properties(&broker.path("log"), ports, told);
         fs::write(broker.path("server.properties"), properties).expect("a writable directory");
         broker.tool("kafka.tools.StorageTool", &["format", "--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config", "server.properties"]);
         broker.restart();
@@ -276,8 +286,8 @@ fn free_ports<const N: usize>() -> [u16; N] {
 
 /// One node in both roles, on loopback alone, whose own topics need no second node.
 ///
-/// Of the ports of each role the first is listened on, and the other told to who wants to connect.
-fn properties(log: &Path, [port, advertised]: [u16; 2], [controller, advertised_controller]: [u16; 2]) -> String {
+/// It listens on its ports, and tells whoever wants to connect of the advertised ones.
+fn properties(log: &Path, [port, controller]: [u16; 2], [advertised, advertised_controller]: [u16; 2]) -> String {
     let log = log.display().to_string();
     let settings = [
         ("process.roles", "broker,controller"),

@@ -1,7 +1,8 @@
 //! Faults of brokers and of the lines to them, on a real Kafka: what a job tells in the end is what a run tells that is left alone.
 //!
 //! ```text
-//! the job, a process ─── line ─── broker      cut | dead | stopped | gone by its controller | the job itself frozen while another takes its place
+//! the job, a process ─── line ─── broker      cut | dead | stopped | gone, says its controller
+//!                                             the job itself frozen while another takes its place
 //! ```
 
 use std::io::{BufRead as _, BufReader};
@@ -58,11 +59,10 @@ impl Running {
 
 /// A broker behind a line, with the recording in its topics.
 fn behind_a_line() -> Result<(Broker, Line, String), Skipped> {
-    let mut line = None;
-    let broker = Broker::start_behind(|port| Some(line.insert(Line::to(port)).port()))?;
+    let (broker, line) = Broker::start_behind_a_line()?;
     let store = format!("kafka:{}", broker.brokers());
     feed(open(&store).as_ref(), &recording(), |_, _| true);
-    Ok((broker, line.unwrap(), store))
+    Ok((broker, line, store))
 }
 
 #[test]

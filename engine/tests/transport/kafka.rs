@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use city::broker::Broker;
 use city::line::{Line, request};
 use engine::transport::kafka::{KafkaConfig, KafkaTransport};
-use engine::transport::{Batch, OutputRow, Position, Progress, Transport, TransportError, Writer};
+use engine::transport::{Batch, OutputRow, Position, Progress, Reader, Transport, TransportError, Writer};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
@@ -128,27 +128,64 @@ fn offsets_before_the_first_one_kept_are_an_error() {
     });
 }
 
+/// A job that has committed once and a reader of it that has caught up.
+struct CaughtUp {
+    place: Place,
+    alerts: String,
+    job: String,
+    writer: Box<dyn Writer>,
+    reader: Box<dyn Reader>,
+    batch: Batch,
+}
+
+impl CaughtUp {
+    fn on(broker: &Broker) -> Self {
+        let place = Place { store: Box::new(connect(broker, &[("message.timeout.ms", "3000")])), suffix: String::new() };
+        let (alerts, job) = (place.name("alerts"), place.name("job"));
+        let mut writer = place.writer(&job, &[&alerts]);
+        writer.commit(&[row(&alerts, "a", "1")], &progress(&job, 1)).expect("a commit");
+        let mut reader = place.store.reader(&alerts, 0, 0).expect("a reader");
+        assert_eq!(read_to_end(&mut *reader, 100).len(), 1);
+        Self { place, alerts, job, writer, reader, batch: Batch::default() }
+    }
+
+    fn commit_again(&mut self) -> Result<(), TransportError> {
+        self.writer.commit(&[row(&self.alerts, "b", "2")], &progress(&self.job, 2))
+    }
+
+    fn read(&mut self) -> Result<Position, TransportError> {
+        self.reader.read(100, &mut self.batch)
+    }
+
+    /// Once the broker is back the second commit comes about, and the reader sees it.
+    fn goes_on(mut self) {
+        patiently(|| self.commit_again());
+        assert_eq!(patiently(|| self.writer.history()), [progress(&self.job, 1), progress(&self.job, 2)]);
+        let begun = Instant::now();
+        while patiently(|| self.read()) != Position::CaughtUp || self.batch.records.is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "the reader never goes on");
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(self.batch.records.len(), 1);
+        assert_eq!(self.place.values(&self.alerts), ["1", "2"]);
+    }
+}
+
 #[test]
 fn a_frozen_broker_passes_and_the_same_commit_succeeds_later() {
     let broker = match Broker::start() {
         Ok(broker) => broker,
         Err(skipped) => return println!("{skipped}"),
     };
-    let place = Place { store: Box::new(connect(&broker, &[("message.timeout.ms", "3000")])), suffix: String::new() };
-    let (alerts, job) = (place.name("alerts"), place.name("job"));
-    let mut writer = place.writer(&job, &[&alerts]);
-    writer.commit(&[row(&alerts, "a", "1")], &progress(&job, 1)).expect("a commit");
-    let mut reader = place.store.reader(&alerts, 0, 0).expect("a reader");
-    assert_eq!(read_to_end(&mut *reader, 100).len(), 1);
+    let mut there = CaughtUp::on(&broker);
 
     broker.freeze();
     let begun = Instant::now();
-    let first = writer.commit(&[row(&alerts, "b", "2")], &progress(&job, 2));
+    let first = there.commit_again();
     let took = begun.elapsed();
-    let again = writer.commit(&[row(&alerts, "b", "2")], &progress(&job, 2));
+    let again = there.commit_again();
     thread::sleep(Duration::from_secs(8));
-    let mut batch = Batch::default();
-    let silent = reader.read(100, &mut batch);
+    let silent = there.read();
     broker.thaw();
 
     let (first, again) = (first.expect_err("the broker was frozen"), again.expect_err("the broker was frozen"));
@@ -156,14 +193,7 @@ fn a_frozen_broker_passes_and_the_same_commit_succeeds_later() {
     println!("{first} · {again} · {took:?}");
     let silent = silent.expect_err("a broker that does not answer is not caught up with");
     assert!(silent.retry && silent.message.ends_with("did not answer"), "{silent}");
-
-    patiently(|| writer.commit(&[row(&alerts, "b", "2")], &progress(&job, 2)));
-    assert_eq!(patiently(|| writer.history()), [progress(&job, 1), progress(&job, 2)]);
-    while patiently(|| reader.read(100, &mut batch)) != Position::CaughtUp || batch.records.is_empty() {
-        thread::sleep(Duration::from_millis(20));
-    }
-    assert_eq!(batch.records.len(), 1);
-    assert_eq!(place.values(&alerts), ["1", "2"]);
+    there.goes_on();
 }
 
 /// As when a cluster's controllers are gone for a while, or when all its brokers stood still.
@@ -173,37 +203,23 @@ fn clients_that_were_told_of_no_brokers_find_them_again() {
         Ok(started) => started,
         Err(skipped) => return println!("{skipped}"),
     };
-    let place = Place { store: Box::new(connect(&broker, &[("message.timeout.ms", "3000")])), suffix: String::new() };
-    let (alerts, job) = (place.name("alerts"), place.name("job"));
-    let mut writer = place.writer(&job, &[&alerts]);
-    writer.commit(&[row(&alerts, "a", "1")], &progress(&job, 1)).expect("a commit");
-    let mut reader = place.store.reader(&alerts, 0, 0).expect("a reader");
-    assert_eq!(read_to_end(&mut *reader, 100).len(), 1);
+    let mut there = CaughtUp::on(&broker);
 
     line.die();
     let begun = Instant::now();
-    let mut batch = Batch::default();
     let silent = loop {
-        match reader.read(100, &mut batch) {
+        match there.read() {
             Ok(_) => assert!(begun.elapsed() < Duration::from_secs(60), "a broker that counts as gone is read on"),
             Err(silent) => break silent,
         }
         thread::sleep(Duration::from_millis(100));
     };
     assert!(silent.retry && silent.message.ends_with("did not answer"), "{silent}");
-    let nobody = place.store.partitions(&alerts).and_then(|_| place.store.offsets(&alerts, 0)).expect_err("there is no broker");
+    let (store, alerts) = (&there.place.store, &there.alerts);
+    let nobody = store.partitions(alerts).and_then(|_| store.offsets(alerts, 0)).expect_err("there is no broker");
     assert!(nobody.retry, "{nobody}");
     line.mend();
-
-    patiently(|| writer.commit(&[row(&alerts, "b", "2")], &progress(&job, 2)));
-    assert_eq!(patiently(|| writer.history()), [progress(&job, 1), progress(&job, 2)]);
-    let begun = Instant::now();
-    while patiently(|| reader.read(100, &mut batch)) != Position::CaughtUp || batch.records.is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the reader never goes on");
-        thread::sleep(Duration::from_millis(20));
-    }
-    assert_eq!(batch.records.len(), 1);
-    assert_eq!(place.values(&alerts), ["1", "2"]);
+    there.goes_on();
 }
 
 /// A job's writer behind a line, and how many epochs it has committed.
@@ -219,13 +235,12 @@ struct Behind {
 impl Behind {
     /// `None` where there can be no broker, which is said.
     fn a_line() -> Option<Self> {
-        let mut line = None;
-        let broker = Broker::start_behind(|port| Some(line.insert(Line::to(port)).port())).map_err(|skipped| println!("{skipped}")).ok()?;
+        let (broker, line) = Broker::start_behind_a_line().map_err(|skipped| println!("{skipped}")).ok()?;
         let kafka = connect(&broker, &[("message.timeout.ms", "3000"), ("socket.timeout.ms", "3000"), ("transaction.timeout.ms", "4000")]);
         let place = Place { store: Box::new(kafka), suffix: String::new() };
         let alerts = place.name("alerts");
         let writer = place.writer("job", &[&alerts]);
-        Some(Self { _broker: broker, line: line?, place, writer, alerts, epochs: 0 })
+        Some(Self { _broker: broker, line, place, writer, alerts, epochs: 0 })
     }
 
     fn commit(&mut self) {

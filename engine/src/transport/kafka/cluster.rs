@@ -70,9 +70,8 @@ impl Cluster {
     /// The partitions of a topic, if there is such a topic.
     pub(super) fn existing(&self, topic: &str) -> Result<Option<Vec<u32>>, TransportError> {
         check_name(topic)?;
-        self.look_up(&format!("topic “{topic}” cannot be looked up"), |lookup| {
-            let metadata = lookup.fetch_metadata(Some(topic), PATIENCE)?;
-            let Some(found) = metadata.topics().first() else { return Ok(None) };
+        self.look_up_topic(topic, |found| {
+            let Some(found) = found else { return Ok(None) };
             match found.error().filter(IsError::is_error).map(Code::from) {
                 None => Ok(Some(numbers(found))),
                 Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
@@ -149,13 +148,11 @@ impl Cluster {
     fn await_topic(&self, topic: &str) -> Result<(), TransportError> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            let what = format!("topic “{topic}” cannot be looked up");
-            let metadata = self.look_up(&what, |lookup| lookup.fetch_metadata(Some(topic), PATIENCE))?;
             let ready = |found: &MetadataTopic| {
                 let partitions = found.partitions();
                 !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0)
             };
-            if metadata.topics().first().is_some_and(ready) {
+            if self.look_up_topic(topic, |found| Ok(found.is_some_and(ready)))? {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(20));
@@ -178,6 +175,13 @@ impl Cluster {
         feeder.deliver()?;
         *kept = Some(feeder);
         Ok(())
+    }
+
+    /// Reads what the cluster says of a topic.
+    fn look_up_topic<T>(&self, topic: &str, read: impl FnOnce(Option<&MetadataTopic>) -> KafkaResult<T>) -> Result<T, TransportError> {
+        self.look_up(&format!("topic “{topic}” cannot be looked up"), |lookup| {
+            read(lookup.fetch_metadata(Some(topic), PATIENCE)?.topics().first())
+        })
     }
 
     /// Asks the cluster something.

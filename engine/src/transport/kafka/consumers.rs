@@ -1,4 +1,4 @@
-//! The consumers of a process: one, until somebody reads a partition twice or a broker does not answer.
+//! The consumers of a process: one, until somebody reads a partition twice or one has no broker any more.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -27,7 +27,7 @@ pub(super) struct Consumers {
 struct Shared {
     consumer: Arc<BaseConsumer<Connection>>,
     held: Mutex<BTreeSet<(String, i32)>>,
-    /// Whether it was not answered once: nobody takes a partition in it any more.
+    /// Whether it was left because nobody answered it: no partition is taken in it any more.
     left: AtomicBool,
 }
 

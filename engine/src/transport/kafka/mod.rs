@@ -12,8 +12,8 @@
 //!
 //! **Reading.** One consumer a process, with partitions assigned by hand: who reads what is the job's own business and stands in
 //! its progress record, so consumer groups have no say. librdkafka hands out one queue a partition; a reader owns
-//! one. (A consumer holds a partition once: who reads one twice gets a second consumer, and a reader whose broker is silent goes on in
-//! another one.) Only committed records are seen.
+//! one. (A consumer holds a partition once: who reads one twice gets a second consumer, and a reader whose client has no broker any
+//! more goes on in another one.) Only committed records are seen.
 //! *Caught up* means that the broker said so and still answers: a broker that went away is an error, not silence.
 //! An offset that is gone is an error too, never a silent jump.
 //!

@@ -38,6 +38,13 @@ struct Partition {
     broker: i32,
 }
 
+impl Broker {
+    /// Whether it is one of the cluster, not a mere address of it, and its line is up.
+    fn is_connected(&self) -> bool {
+        self.nodeid >= 0 && self.state == "UP"
+    }
+}
+
 impl Statistics {
     pub(super) fn read(text: &[u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(text)
@@ -45,16 +52,14 @@ impl Statistics {
 
     /// Whether no broker of the cluster is connected.
     pub(super) fn is_alone(&self) -> bool {
-        !self.brokers.iter().any(|broker| broker.nodeid >= 0 && broker.state == "UP")
+        !self.brokers.iter().any(Broker::is_connected)
     }
 
     /// The partitions whose broker is not connected, or has sent nothing for so long: topic and number.
     pub(super) fn silent(&self, most: Duration) -> impl Iterator<Item = (String, i32)> {
         let most = i64::try_from(most.as_micros()).unwrap_or(i64::MAX);
         let answers = move |node: i32| {
-            self.brokers
-                .iter()
-                .any(|broker| broker.nodeid >= 0 && broker.nodeid == node && broker.state == "UP" && (0..most).contains(&broker.rxidle))
+            self.brokers.iter().any(|broker| broker.nodeid == node && broker.is_connected() && (0..most).contains(&broker.rxidle))
         };
         self.topics.values().flat_map(move |topic| {
             let partitions = topic.partitions.values().filter(move |p| p.partition >= 0 && !answers(p.broker));

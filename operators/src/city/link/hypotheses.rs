@@ -5,7 +5,6 @@ use schemas::Id;
 use smallvec::SmallVec;
 
 use super::Bond;
-use super::linker::sorted;
 use super::matching::{Claims, Matching};
 use super::placing::{Claim, Opening, Placing, claims, exchanged, origins};
 use crate::city::similarity::Millinats;
@@ -78,11 +77,10 @@ impl Hypotheses {
 
     /// Whose bonds may be another, or otherwise certain, when these placings weigh or stand otherwise: their own, those of
     /// whoever holds what they claim, and those of whoever competes with someone who does.
-    pub(super) fn contested(&self, mut moved: Vec<Placing>) -> Vec<Id> {
-        sorted(&mut moved);
+    pub(super) fn contested(&self, moved: &[Placing]) -> Vec<Id> {
         let mut found = Vec::new();
         let holders = |placing: Placing| claims(placing).into_iter().filter_map(|claim| self.fills.holder(claim));
-        for placing in moved {
+        for &placing in moved {
             found.extend(origins(placing));
             let rivals = claims(placing).into_iter().flat_map(|claim| self.fills.wanting(claim));
             for holder in holders(placing).chain(rivals.flat_map(holders)) {

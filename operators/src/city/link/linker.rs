@@ -61,7 +61,7 @@ struct Touched {
 }
 
 /// Each once and in order.
-pub(super) fn sorted<T: Ord>(things: &mut Vec<T>) {
+fn sorted<T: Ord>(things: &mut Vec<T>) {
     things.sort_unstable();
     things.dedup();
 }
@@ -100,7 +100,8 @@ impl Linker {
         self.reopen(&changed, &mut touched);
         let mut moved = self.weigh(&mut touched);
         moved.extend(self.hypotheses.fills.settle().into_iter().map(|(placing, _)| placing));
-        touched.origins.extend(self.hypotheses.contested(moved));
+        sorted(&mut moved);
+        touched.origins.extend(self.hypotheses.contested(&moved));
         sorted(&mut touched.origins);
         for origin in touched.origins {
             let bond = self.seen(origin).and_then(|_| self.hypotheses.bond(origin));

@@ -66,9 +66,8 @@ impl Assignment {
             for offers in pairs.chunk_by(|a, b| a.track == b.track) {
                 // None costs nothing, any box less than that.
                 let cost = |pair: &Pair| -1 - ((most - pair.cost).max(0.0) * 1_000.0) as i64;
-                exchange.offer(offers[0].track, offers.iter().map(|pair| (pair.seen, cost(pair))));
+                exchange.serve(offers[0].track, offers.iter().map(|pair| (pair.seen, cost(pair))));
             }
-            pairs.chunk_by(|a, b| a.track == b.track).for_each(|offers| exchange.serve(offers[0].track));
             matched.extend(exchange.served());
         }
         &self.matched
@@ -118,16 +117,12 @@ impl Exchange {
         self.held.resize(tracks, NOWHERE);
     }
 
-    /// What a track may have, besides nothing.
-    fn offer(&mut self, track: u32, boxes: impl Iterator<Item = (u32, i64)>) {
+    /// Gives a track one of these boxes or none: the nearest place that is free, each on the way there giving up its own for the next.
+    fn serve(&mut self, track: u32, boxes: impl Iterator<Item = (u32, i64)>) {
         let begin = self.offers.len();
         self.offers.extend(boxes);
         self.offers.push((self.boxes + track, 0));
         self.of_track[track as usize] = begin..self.offers.len();
-    }
-
-    /// Gives a track a place: the nearest that is free, each on the way there giving up its own for the next.
-    fn serve(&mut self, track: u32) {
         self.reach(track, 0);
         let mut free = None;
         while let Some(Reverse((distance, place))) = self.open.pop() {
