@@ -45,7 +45,7 @@ pub struct TrackParameters {
     /// How much a vehicle's speed changes, cm/s² (one standard deviation). Default 300: a brisk start, a firm brake.
     pub acceleration_cm_s2: u32,
     /// How hard a vehicle can brake, cm/s². Default 900: full braking on a dry road. One that vanishes from view too fast to stop
-    /// before the next line has crossed it.
+    /// before the next line has crossed it; and one that comes into view where it would have had to brake harder is another.
     pub braking_cm_s2: u32,
     /// How far a box's edge jitters, pixels (one standard deviation). Default 2.
     pub jitter_px: u32,

@@ -137,7 +137,7 @@ impl Tracker {
         self.continue_tracks(frame, Motion::update, out);
         self.match_near(frame, Use::Faint);
         self.continue_tracks(frame, Motion::update, out);
-        self.match_swerved();
+        self.match_swerved(frame.at_ms);
         self.continue_tracks(frame, Motion::swerve, out);
         self.begin_tracks(frame, out);
         Ok(())
@@ -214,19 +214,22 @@ impl Tracker {
     }
 
     /// Offers the clear boxes that are left to the believed tracks that are left, where they are no more than a lane beside
-    /// the way from where the vehicle was last seen to where it should be. Vehicles change lanes, and brake while they are
-    /// hidden; they do not vanish where another appears from nowhere.
-    fn match_swerved(&mut self) {
+    /// the way from where the vehicle was last seen to where it should be, and no further from there than it can have braked or turned
+    /// off since. Vehicles change lanes, and brake while they are hidden; they do not vanish where another appears from nowhere.
+    fn match_swerved(&mut self, now_ms: u64) {
         self.assignment.begin(self.motions.len(), self.spots.len());
-        let swerve = self.parameters.swerve.cm() as f32;
+        let (swerve, braking) = (self.parameters.swerve.cm() as f32, self.parameters.braking_cm_s2 as f32);
         for (s, spot) in self.spots.iter().enumerate().filter(|(_, spot)| spot.of == Use::Clear) {
             for (t, motion) in self.motions.iter().enumerate() {
                 let vehicle = &self.vehicles[t];
                 if self.taken[t] || !vehicle.confirmed(&self.parameters) {
                     continue;
                 }
-                let off = beside(spot.footing.at, vehicle.last().position, motion.position());
-                if off < swerve && !vehicle.turned_back(&spot.footing) {
+                let (at, should_be, last) = (spot.footing.at, motion.position(), vehicle.last());
+                let off = beside(at, last.position, should_be);
+                let unseen = (now_ms - last.at_ms) as f32 / 1_000.0;
+                let braked = (at[0] - should_be[0]).hypot(at[1] - should_be[1]) < swerve + braking * unseen * unseen / 2.0;
+                if off < swerve && braked && !vehicle.turned_back(&spot.footing) {
                     self.assignment.offer(t, s, off / swerve);
                 }
             }
