@@ -33,6 +33,9 @@ const TURNED: f64 = -0.5;
 /// A way nobody commonly drives.
 const UNUSUAL: f64 = -12.0;
 
+/// Of two that fit as well the sooner one, per millisecond: as little as decides.
+const LATER: f64 = -1e-6;
+
 /// Back at the same camera: round the block.
 const RETURNED: f64 = -9.0;
 
@@ -77,7 +80,7 @@ impl Evidence {
         if plates + looks < SAME_PLATE {
             return None;
         }
-        Some(plates.min(PLATE_MOST) + looks / 2 + millinats(self.travel(a, b)?))
+        Some(plates.min(PLATE_MOST) + looks / 2 + millinats(self.chained(a, b)?))
     }
 
     /// For `b` being the next sighting after `a`, at least one of them without a plate, at neighbouring cameras; the platoon
@@ -102,6 +105,14 @@ impl Evidence {
     fn plates(&self, a: &SeenPlate, b: &SeenPlate) -> Option<Millinats> {
         let colour = if a.colour == b.colour { 0 } else { OTHER_COLOUR };
         may_be_laid_out_alike(a.kind, b.kind).then(|| self.similarity.of(&a.read, &b.read) + colour)
+    }
+
+    /// As `travel`, for two reads of one plate. Where the way jumps a camera, the speeds at both ends say nothing: they would speak as
+    /// loudly for the jump as for both drives by way of that camera, and these are weighed one by one.
+    fn chained(&self, a: &Seen, b: &Seen) -> Option<f64> {
+        let jumps = self.road.usual(a.camera, b.camera).is_some_and(|way| way.hops > 1);
+        let travel = self.travel(&Seen { speed_cms: a.speed_cms.filter(|_| !jumps), ..*a }, b)?;
+        Some(travel + LATER * (b.at_ms - a.at_ms) as f64)
     }
 
     /// The likelihood of the way and its time, per second; `None` if no vehicle can do it.
