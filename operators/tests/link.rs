@@ -63,7 +63,7 @@ fn any_sighting() -> impl Strategy<Value = Told> {
 }
 
 fn any_speed() -> impl Strategy<Value = Option<f64>> {
-    prop::sample::select(vec![None, Some(4.0), Some(12.0), Some(16.0)])
+    prop::sample::select(vec![None, Some(0.0), Some(4.0), Some(12.0), Some(16.0)])
 }
 
 /// The last thing said of each id.
@@ -127,7 +127,7 @@ proptest! {
             let now = n as u64 * minute;
             sighting.from_ms += now;
             sighting.until_ms += now;
-            sighting.crossings[0].at_ms += now;
+            sighting.crossings.iter_mut().for_each(|crossing| crossing.at_ms += now);
             sighting.id = schemas::Id(n as u64);
             world.say(n as u64, Some(sighting));
             let fell = world.step(now + 150_000);

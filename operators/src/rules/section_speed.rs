@@ -156,12 +156,16 @@ pub fn mean_speed(pass: Pass, limit_kmh: u32, parameters: &SectionSpeedParameter
 /// The alerts of one journey.
 #[must_use]
 pub fn alerts(itinerary: &Itinerary, sections: &Sections, parameters: &SectionSpeedParameters) -> Vec<Alert> {
+    // Of a passage in two pieces one has the stop line; a camera that missed it does not know when the vehicle passed.
+    let crossed = |sighting: &Sighting, camera| {
+        sighting.camera == camera && sections.map.camera(camera).is_some_and(|camera| stop_crossing(camera, sighting).is_some())
+    };
     let mut alerts = Vec::new();
     for (i, from) in itinerary.sightings.iter().enumerate() {
         for section in sections.from.get(&from.camera).into_iter().flatten() {
             let after = itinerary.sightings.iter().enumerate().skip(i + 1);
             // A vehicle that came back to the start begins anew there.
-            let to = after.take_while(|(_, s)| s.camera != section.from).find(|(_, s)| s.camera == section.to);
+            let to = after.take_while(|(_, s)| !crossed(s, section.from)).find(|(_, s)| crossed(s, section.to));
             alerts.extend(to.and_then(|(k, to)| {
                 let same = surely_one_vehicle(from, to, itinerary.certainty(i, k), parameters.identity_permille);
                 judge(&itinerary.journey, section, [from, to], same, &sections.map, parameters)

@@ -80,7 +80,8 @@ impl World {
     }
 
     fn drivable(&self, a: &Sighting, b: &Sighting) -> bool {
-        let took_ms = b.crossings[0].at_ms.checked_sub(a.crossings[0].at_ms);
+        let at_ms = |s: &Sighting| s.crossings.first().map_or(s.from_ms, |crossing| crossing.at_ms);
+        let took_ms = at_ms(b).checked_sub(at_ms(a));
         let way = self.city.links.iter().find(|link| link.from == a.camera && link.to == b.camera);
         took_ms.is_some_and(|took| a.camera == b.camera || way.is_some_and(|way| (took + 100) * 4_444 >= way.length_cm * 1_000))
     }
@@ -142,21 +143,23 @@ pub(crate) fn city(lines: &str) -> City {
     serde_json::from_value(serde_json::json!({"name": "t", "centres": ["x"], "cameras": cameras, "links": links, "sections": []})).unwrap()
 }
 
-/// A car that crossed the stop line at a moment, and the line behind it with a speed in m/s if one is given; `-` for no plate; a symbol of a plate in a small letter was read with little confidence.
+/// A car that crossed the stop line at a moment, and the line behind it with a speed in m/s if one is given (at 0 m/s it came into view
+/// at that moment and crossed nothing); `-` for no plate; a symbol of a plate in a small letter was read with little confidence.
 pub(crate) fn sighting(id: u64, camera: &str, at_ms: u64, plate: &str, body: &str, speed: Option<f64>) -> Sighting {
     let confidence: Vec<u16> = plate.chars().map(|c| if c.is_ascii_lowercase() { 600 } else { 980 }).collect();
     let plate = (plate != "-").then(|| serde_json::json!({"text": plate, "kind": "car", "colour": "white", "confidence": confidence}));
     let crossing = |line, at_ms| Crossing { line: Name::of(line), at_ms, lane: Some(0), forward: true };
-    let beyond = speed.map(|speed| crossing("beyond", at_ms + (BEYOND_CM as f64 * 10.0 / speed).round() as u64));
+    let crosses = speed != Some(0.0);
+    let beyond = speed.filter(|_| crosses).map(|speed| crossing("beyond", at_ms + (BEYOND_CM as f64 * 10.0 / speed).round() as u64));
     Sighting {
         id: Id(id),
         camera: camera.parse().unwrap(),
         class: serde_json::from_str("\"car\"").unwrap(),
         body: serde_json::from_str(&format!("\"{body}\"")).unwrap(),
-        from_ms: at_ms.saturating_sub(3_000),
+        from_ms: if crosses { at_ms.saturating_sub(3_000) } else { at_ms },
         until_ms: at_ms + 1_000,
         plate: plate.map(|plate| serde_json::from_value(plate).unwrap()),
-        crossings: std::iter::once(crossing("stop", at_ms)).chain(beyond).collect(),
+        crossings: crosses.then(|| crossing("stop", at_ms)).into_iter().chain(beyond).collect(),
         stays: Vec::new(),
         speed_cms: None,
         boxes: 20,

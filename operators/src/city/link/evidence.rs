@@ -39,6 +39,9 @@ const LATER: f64 = -1e-6;
 /// Back at the same camera: round the block.
 const RETURNED: f64 = -9.0;
 
+/// Seen again in the queue, or beyond the stop line: the same passage, in two pieces.
+const RESUMED: f64 = 0.0;
+
 /// How many vehicles without a readable plate pass a camera by chance, per second; `ln 0.01`.
 const STRANGERS: f64 = -4.6;
 
@@ -119,7 +122,7 @@ impl Evidence {
     fn travel(&self, a: &Seen, b: &Seen) -> Option<f64> {
         let took_ms = self.possible(a, b)?;
         if a.camera == b.camera {
-            return Some(RETURNED);
+            return Some(if self.resumed(a, b) { RESUMED } else { RETURNED });
         }
         let usual = self.road.usual(a.camera, b.camera).map_or(UNUSUAL, |way| {
             let hops = f64::from(way.hops);
@@ -132,11 +135,22 @@ impl Evidence {
     fn possible(&self, a: &Seen, b: &Seen) -> Option<u64> {
         let took_ms = b.at_ms.checked_sub(a.at_ms).filter(|took| *took > 0)?;
         let possible = if a.camera == b.camera {
-            took_ms >= self.parameters.same_camera_gap.ms()
+            self.resumed(a, b) || took_ms >= self.parameters.same_camera_gap.ms()
         } else {
             self.road.possible(a.camera, b.camera, took_ms, self.parameters.fastest)
         };
         possible.then_some(took_ms)
+    }
+
+    /// Whether two sightings of a camera are pieces of one passage, the later after the earlier: a vehicle crosses the stop line once,
+    /// and waits before it for longer than it takes to leave the view.
+    fn resumed(&self, a: &Seen, b: &Seen) -> bool {
+        let Self { parameters: LinkParameters { nearby, same_camera_gap, .. }, .. } = self;
+        match (a.crossed, b.crossed) {
+            (true, true) => false,
+            (true, false) => b.at_ms < a.at_ms + same_camera_gap.ms(),
+            (false, _) => b.at_ms < a.at_ms + nearby.ms(),
+        }
     }
 
     /// The density of a travel time where something stopped the vehicle or may have, put right by how fast it left and arrived.
@@ -273,7 +287,7 @@ mod tests {
             let (left_ms, arrived_ms) = (1_000_000, 1_000_000 + took_ms);
             let seen = |camera: CameraNumber, at_ms, speed_cms| {
                 let (class, body) = (classes[usize::from(camera)], bodies[usize::from(camera)]);
-                Seen { id: Id(u64::from(camera)), camera, at_ms, class, body, speed_cms, plate: None }
+                Seen { id: Id(u64::from(camera)), camera, at_ms, crossed: true, class, body, speed_cms, plate: None }
             };
             let (a, b) = (seen(0, left_ms, speeds.map(|(left, _)| left)), seen(1, arrived_ms, speeds.map(|(_, arrived)| arrived)));
             let platoon = neighbours.map(|off| off.map(|(left, arrived)| {

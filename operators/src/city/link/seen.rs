@@ -14,6 +14,8 @@ pub(super) struct Seen {
     pub(super) camera: CameraNumber,
     /// When it passed. Before it crosses the stop line: when it came into view, which stays the same from frame to frame.
     pub(super) at_ms: u64,
+    /// Whether that was at the stop line.
+    pub(super) crossed: bool,
     pub(super) class: Class,
     pub(super) body: Option<Body>,
     /// How fast it crossed the stop line, cm/s.
@@ -59,10 +61,12 @@ impl Seen {
             let read = Read::of(plate)?;
             Some(SeenPlate { read, kind: plate.kind, colour: plate.colour })
         });
+        let crossing = sighting.crossing(Name::of("stop"));
         Some(Self {
             id: sighting.id,
             camera,
-            at_ms: sighting.crossing(Name::of("stop")).map_or(sighting.from_ms, |crossing| crossing.at_ms),
+            at_ms: crossing.map_or(sighting.from_ms, |crossing| crossing.at_ms),
+            crossed: crossing.is_some(),
             class: sighting.class,
             body: sighting.body,
             speed_cms: paces.at(camera, sighting),
