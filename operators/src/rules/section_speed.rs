@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
-use schemas::{Alert, Camera, City, Evidence, Id, Journey, Length, Name, PlateText, Quantities, Section, Sighting, Speed};
+use schemas::{Alert, Camera, City, Evidence, Id, Journey, Length, Name, Plate, PlateText, Quantities, Section, Sighting, Speed};
 use serde::{Deserialize, Serialize};
 
 use super::map::{Map, stop_crossing};
@@ -197,6 +197,7 @@ fn judge(
         // Of two vehicles taken for one nothing is known.
         (speed.lower_cms, speed.surely_over) = (0, false);
     }
+    let plate = driver(journey, ends);
     let bound = if same { format!("at least {}", kmh(speed.lower_cms)) } else { "if it was one vehicle".to_owned() };
     let evidence = |sighting: &Sighting, at_ms| Evidence { sighting: Some(sighting.id), camera: sighting.camera, at_ms };
     Some(Alert {
@@ -206,14 +207,14 @@ fn judge(
         priority: parameters.priority,
         at_ms: to_ms,
         centre: cameras[1].centre,
-        plate: journey.plate,
+        plate,
         journey: Some(journey.id),
         evidence: vec![evidence(from, from_ms), evidence(to, to_ms)],
         measured: measured(pass, &speed),
         limit: Quantities::of([("limit_kmh", i64::from(section.limit_kmh))]),
         text: format!(
             "{} drove {} m from {} to {} in {}: {}, {}, where {} km/h is allowed.",
-            vehicle(journey.plate.as_ref()),
+            vehicle(plate.as_ref()),
             pass.length_cm / 100,
             section.from,
             section.to,
@@ -223,6 +224,15 @@ fn judge(
             section.limit_kmh,
         ),
     })
+}
+
+/// Whose plate an alert names: the journey's, which all cameras have read; but both ends', where both read one that is another. There
+/// the journey may have gone on with somebody else.
+fn driver(journey: &Journey, ends: [&Arc<Sighting>; 2]) -> Option<Plate> {
+    let [from, to] = ends.map(|sighting| sighting.plate.as_ref());
+    let another = |read: &Plate| journey.plate.is_some_and(|plate| !alike(plate.text, read.text));
+    let both = from.zip(to).filter(|(from, to)| from.text == to.text && another(from));
+    both.map_or(journey.plate, |(_, to)| Some(*to))
 }
 
 /// Both plates were read alike, or they are one vehicle's beyond doubt; or only one was read, and the way and the time leave little.
