@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use schemas::{Alert, City, Evidence, Id, Journey, Name, Plate, Quantities, Sighting};
 use serde::{Deserialize, Serialize};
 
-use super::condition::{Condition, ConditionError, fields, some_fields};
+use super::condition::{Condition, ConditionError, some_fields};
 use super::map::Map;
 use super::raise::raise;
 use super::template::Template;
@@ -68,10 +68,11 @@ pub fn custom<'scope, S: Subject>(
     let condition = Condition::compile(&parameters.condition)?;
     condition.check::<S>()?;
     let template = Template::parse(&parameters.text, S::FIELDS).map_err(ConditionError::Text)?;
-    let (map, name, asked) = (Map::new(city), parameters.name, condition.asks_for(S::FIELDS));
+    let (map, name) = (Map::new(city), parameters.name);
+    let [asked, said] = [condition.asks_for(S::FIELDS), template.asks_for(S::FIELDS)];
     let alerts = records.flat_map(move |record| {
         condition.holds(&some_fields(&record, &asked).ok()?).then_some(())?;
-        Some(alert(&record, template.fill(&fields(&record).ok()?), &map, &parameters))
+        Some(alert(&record, template.fill(&some_fields(&record, &said).ok()?), &map, &parameters))
     });
     Ok(raise(alerts, name.as_str()))
 }

@@ -32,6 +32,12 @@ impl Template {
         Ok(Self(parts))
     }
 
+    /// Those of some fields that it names.
+    pub(super) fn asks_for(&self, fields: &[&'static str]) -> Vec<&'static str> {
+        let names = |field: &str| self.0.iter().any(|part| matches!(part, Part::Field(path) if path[0] == field));
+        fields.iter().copied().filter(|field| names(field)).collect()
+    }
+
     /// The sentence for one record; what is not there reads `unknown`.
     pub(super) fn fill(&self, fields: &[(String, Value)]) -> String {
         let part = |part: &Part| match part {

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use schemas::{Alert, City, Duration, HotlistEntry, Id, Name, Quantities, Sighting};
 use serde::{Deserialize, Serialize};
 
-use super::condition::{Condition, ConditionError, fields, some_fields};
+use super::condition::{Condition, ConditionError, some_fields};
 use super::custom::{Description, Subject, custom_name, middle_priority, named_fields};
 use super::keyed::{Keyed, Keyless, check_by, keyed, object};
 use super::map::Map;
@@ -225,6 +225,7 @@ pub fn sessionize<'scope, S: Subject>(
 ) -> Result<Changes<'scope, Alert>, ConditionError> {
     check_by::<S>(&parameters.by)?;
     let template = session_text::<S>(&parameters.text)?;
+    let said = template.asks_for(S::FIELDS);
     let (gap_ms, longest_ms) = (parameters.gap.ms(), parameters.longest.ms());
     let sessions = Sessions { gap_ms, longest_ms, lateness_ms: parameters.lateness.ms() };
     let rows = keyed(records, &parameters.by, Keyless::Out);
@@ -232,11 +233,13 @@ pub fn sessionize<'scope, S: Subject>(
     let saying = saying(parameters.name, parameters.text, parameters.certain, parameters.priority);
     let alerts = stream::sessionize(rows, name.as_str(), Keyed::by, sessions, move |rows: &[(u64, &Keyed<S>)]| {
         let (first, last) = (rows.first()?.1, rows.last()?.1);
-        let mut named = fields(&last.record).unwrap_or_default();
-        named.push(("count".to_owned(), Value::Int(rows.len() as i64)));
-        let parts: Vec<Description> = rows.iter().map(|(_, row)| row.record.describe()).collect();
-        let id = Id::of("session").number(first.record.describe().id.0);
-        (rows.len() >= at_least).then(|| tell(id, &parts, template.fill(&named), &map, &saying))
+        (rows.len() >= at_least).then(|| {
+            let mut named = some_fields(&last.record, &said).unwrap_or_default();
+            named.push(("count".to_owned(), Value::Int(rows.len() as i64)));
+            let parts: Vec<Description> = rows.iter().map(|(_, row)| row.record.describe()).collect();
+            let id = Id::of("session").number(first.record.describe().id.0);
+            tell(id, &parts, template.fill(&named), &map, &saying)
+        })
     });
     Ok(raise(alerts, name.as_str()))
 }
