@@ -44,12 +44,6 @@ impl Sighting {
     pub fn crossing(&self, line: Name) -> Option<&Crossing> {
         self.crossings.iter().find(|c| c.line == line)
     }
-
-    /// When it passed, for matching with other cameras: the forward crossing of the stop line, else the last moment seen.
-    #[must_use]
-    pub fn passed_ms(&self) -> u64 {
-        self.crossing(Name::of("stop")).map_or(self.until_ms, |c| c.at_ms)
-    }
 }
 
 /// The vehicle's front crossed a line.

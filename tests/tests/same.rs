@@ -148,3 +148,15 @@ fn a_clock_that_jumps_leaves_proper_changelogs() {
     told.finals();
     assert_eq!(told.rows("sightings").len(), replay(&recording, |_| ()).rows("sightings").len());
 }
+
+#[test]
+fn what_lines_are_called_does_not_matter() {
+    let recording = recording();
+    let mut renamed = recording.clone();
+    renamed.city.cameras.iter_mut().flat_map(|camera| &mut camera.lines).for_each(|line| line.id.push_str("-1"));
+    let [as_it_was, otherwise] = [&recording, &renamed].map(|recording| replay(recording, |_| ()));
+    assert!(otherwise.rows("sightings").iter().any(|row| row.contains("\"stop-1\"")));
+    for topic in ["journeys", "alerts"] {
+        assert_eq!(as_it_was.table(topic), otherwise.table(topic), "{topic}");
+    }
+}

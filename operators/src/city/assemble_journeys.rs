@@ -15,7 +15,7 @@ use std::sync::Arc;
 use differential_dataflow::consolidation::consolidate;
 use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
-use schemas::{City, Duration, Id, Journey, Name, Plate, Sighting, Speed};
+use schemas::{City, Duration, Id, Journey, Plate, Sighting, Speed};
 use serde::{Deserialize, Serialize};
 
 use super::itinerary::certainty;
@@ -275,11 +275,9 @@ impl Assembler {
     }
 
     fn look(&self, sighting: &Sighting) -> Looked {
-        Looked {
-            camera: self.road.number(sighting.camera),
-            at_ms: sighting.crossing(Name::of("stop")).map_or(sighting.from_ms, |crossing| crossing.at_ms),
-            read: sighting.plate.as_ref().and_then(Read::of),
-        }
+        let camera = self.road.number(sighting.camera);
+        let crossed_ms = camera.and_then(|camera| self.road.crossed_ms(camera, sighting));
+        Looked { camera, at_ms: crossed_ms.unwrap_or(sighting.from_ms), read: sighting.plate.as_ref().and_then(Read::of) }
     }
 
     fn keep(&mut self, first: Id, itinerary: Arc<Itinerary>) {

@@ -7,7 +7,8 @@
 use petgraph::algo::dijkstra;
 use petgraph::graph::{DiGraph, NodeIndex};
 use rustc_hash::FxHashMap;
-use schemas::{City, Name, Speed};
+use schemas::{Camera, City, LineKind, Name, Sighting, Speed};
+use smallvec::SmallVec;
 
 /// A camera's number within its [`Road`].
 pub type CameraNumber = u16;
@@ -32,6 +33,8 @@ pub struct UsualWay {
 pub struct Road {
     numbers: FxHashMap<Name, CameraNumber>,
     clock_error_ms: Vec<u64>,
+    /// Of each camera the lines where vehicles wait at red.
+    stop_lines: Vec<SmallVec<[Name; 1]>>,
     shortest_cm: Vec<u32>,
     usual: Vec<Option<UsualWay>>,
     onward: Vec<Vec<CameraNumber>>,
@@ -46,9 +49,11 @@ impl Road {
     pub fn of(city: &City) -> Self {
         let numbers: FxHashMap<_, _> = city.cameras.iter().zip(0..).map(|(camera, number)| (camera.id, number)).collect();
         let count = city.cameras.len();
+        let stop_lines = |camera: &Camera| camera.lines.iter().filter(|line| line.kind == LineKind::StopLine).map(|line| line.id).collect();
         let mut road = Self {
             numbers,
             clock_error_ms: city.cameras.iter().map(|camera| u64::from(camera.clock_error_ms)).collect(),
+            stop_lines: city.cameras.iter().map(stop_lines).collect(),
             shortest_cm: vec![NO_WAY; count * count],
             usual: vec![None; count * count],
             onward: vec![Vec::new(); count],
@@ -83,6 +88,13 @@ impl Road {
     #[must_use]
     pub fn cameras(&self) -> usize {
         self.clock_error_ms.len()
+    }
+
+    /// When a vehicle crossed its camera's stop line, between which links are measured; `None` if it did not.
+    #[must_use]
+    pub fn crossed_ms(&self, camera: CameraNumber, sighting: &Sighting) -> Option<u64> {
+        let stop_lines = &self.stop_lines[usize::from(camera)];
+        sighting.crossings.iter().find(|crossing| stop_lines.contains(&crossing.line)).map(|crossing| crossing.at_ms)
     }
 
     /// The shortest drivable way, cm; `None` where there is none.

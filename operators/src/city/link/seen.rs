@@ -1,6 +1,6 @@
 //! What linking looks at of a sighting: small, `Copy`, and the same for revisions that bring nothing new.
 
-use schemas::{Body, Class, Id, Name, PlateColour, PlateKind, Sighting};
+use schemas::{Body, Class, Id, PlateColour, PlateKind, Sighting};
 
 use super::pace::Paces;
 use super::timeline::Entry;
@@ -61,12 +61,12 @@ impl Seen {
             let read = Read::of(plate)?;
             Some(SeenPlate { read, kind: plate.kind, colour: plate.colour })
         });
-        let crossing = sighting.crossing(Name::of("stop"));
+        let crossed_ms = road.crossed_ms(camera, sighting);
         Some(Self {
             id: sighting.id,
             camera,
-            at_ms: crossing.map_or(sighting.from_ms, |crossing| crossing.at_ms),
-            crossed: crossing.is_some(),
+            at_ms: crossed_ms.unwrap_or(sighting.from_ms),
+            crossed: crossed_ms.is_some(),
             class: sighting.class,
             body: sighting.body,
             speed_cms: paces.at(camera, sighting),
