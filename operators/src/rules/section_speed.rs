@@ -70,7 +70,8 @@ impl Default for SectionSpeedParameters {
 ///
 /// Evidence: the sighting at the section's start, then the one at its end, each at its stop line. Measured:
 /// `speed_cms` (the estimate), `lower_cms` (what the true mean speed was at least; 0 where it may have been two vehicles), `length_cm`, `took_ms`,
-/// `clock_error_ms` (of both clocks together). Limit: `limit_kmh`.
+/// `clock_error_ms` (of both clocks together). Limit: `limit_kmh`. The plate is the journey's, or the one that both ends read where that is
+/// another.
 #[must_use]
 pub fn section_speed<'scope>(
     journeys: Changes<'scope, Arc<Itinerary>>,

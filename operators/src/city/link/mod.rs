@@ -59,7 +59,8 @@ pub struct LinkParameters {
     pub free_flow: Speed,
     /// Without a plate, two sightings at neighbouring cameras further apart than this are not linked. Default 4 min: two red lights and a queue.
     pub nearby: Duration,
-    /// A vehicle is not back at the same camera sooner. Default 60 s: once round the block.
+    /// A vehicle is not back at the same camera sooner: two sightings there of which one did not cross the stop line are one passage in
+    /// two pieces. Default 60 s: once round the block.
     pub same_camera_gap: Duration,
 }
 
