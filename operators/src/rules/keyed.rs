@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{ConditionError, fields, some_fields};
 use super::custom::Subject;
-use super::template::{field, written};
+use super::template::{begun, field, written};
 use crate::Changes;
 
 /// A record with its key and its time, worked out once.
@@ -53,7 +53,7 @@ pub fn check_by<S: Subject>(by: &[String]) -> Result<(), ConditionError> {
 /// Gives every record its key: the fields' values as text.
 pub(super) fn keyed<'scope, S: Subject>(records: Changes<'scope, S>, by: &[String], keyless: Keyless) -> Changes<'scope, Keyed<S>> {
     let paths: Vec<Vec<String>> = by.iter().map(|path| names(path)).collect();
-    let named: Vec<&str> = S::FIELDS.iter().copied().filter(|field| paths.iter().any(|path| path[0] == *field)).collect();
+    let named = begun(S::FIELDS, paths.iter());
     records.flat_map(move |record| {
         let fields = some_fields(&record, &named).unwrap_or_default();
         let value =

@@ -34,8 +34,8 @@ impl Template {
 
     /// Those of some fields that it names.
     pub(super) fn asks_for(&self, fields: &[&'static str]) -> Vec<&'static str> {
-        let names = |field: &str| self.0.iter().any(|part| matches!(part, Part::Field(path) if path[0] == field));
-        fields.iter().copied().filter(|field| names(field)).collect()
+        let paths = self.0.iter().filter_map(|part| if let Part::Field(path) = part { Some(path) } else { None });
+        begun(fields, paths)
     }
 
     /// The sentence for one record; what is not there reads `unknown`.
@@ -46,6 +46,11 @@ impl Template {
         };
         self.0.iter().map(part).collect()
     }
+}
+
+/// Those of some fields in which paths of names begin.
+pub(super) fn begun<'p>(fields: &[&'static str], paths: impl Iterator<Item = &'p Vec<String>> + Clone) -> Vec<&'static str> {
+    fields.iter().copied().filter(|field| paths.clone().any(|path| path[0] == *field)).collect()
 }
 
 /// What stands at a path of names, outermost first.

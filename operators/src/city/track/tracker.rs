@@ -16,7 +16,7 @@ use super::TrackParameters;
 use super::assign::Assignment;
 use super::lines::{View, Waypoint};
 use super::motion::Motion;
-use super::vehicle::Vehicle;
+use super::vehicle::{Vehicle, distance};
 use crate::city::ground::{Footing, Point};
 use crate::stream::Footprint;
 
@@ -228,7 +228,7 @@ impl Tracker {
                 let (at, should_be, last) = (spot.footing.at, motion.position(), vehicle.last());
                 let off = beside(at, last.position, should_be);
                 let unseen = (now_ms - last.at_ms) as f32 / 1_000.0;
-                let braked = (at[0] - should_be[0]).hypot(at[1] - should_be[1]) < swerve + braking * unseen * unseen / 2.0;
+                let braked = distance(at, should_be) < swerve + braking * unseen * unseen / 2.0;
                 if off < swerve && braked && !vehicle.turned_back(&spot.footing) {
                     self.assignment.offer(t, s, off / swerve);
                 }

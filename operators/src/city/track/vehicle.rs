@@ -395,7 +395,8 @@ impl Vehicle {
     }
 }
 
-fn distance(a: Point, b: Point) -> f32 {
+/// How far two points of the road are from each other, cm.
+pub(super) fn distance(a: Point, b: Point) -> f32 {
     let [x, y] = [0, 1].map(|i| a[i] - b[i]);
     (x * x + y * y).sqrt()
 }
